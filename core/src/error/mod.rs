@@ -1,0 +1,240 @@
+//! One error type for everything: a kind from the shared list, a message, and the facts that apply.
+
+mod kind;
+
+use std::borrow::Cow;
+use std::fmt;
+
+pub use kind::{CallbackCause, ERROR_FACTS, ErrorKind};
+
+/// A `Result` whose error is this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// What went wrong: [`kind`](Error::kind) says it in one word, `Display` in a sentence, and the
+/// accessors give the facts. No secret, signature or token is ever part of it.
+pub struct Error {
+    // Boxed so that `Result`s stay small on the way of success.
+    facts: Box<Facts>,
+}
+
+#[derive(Default)]
+struct Facts {
+    kind: Option<ErrorKind>,
+    message: String,
+    field: Option<Cow<'static, str>>,
+    hint: Option<Cow<'static, str>>,
+    ec: Option<Cow<'static, str>>,
+    service: ServiceFacts,
+    stored: Option<StoredObject>,
+    cause: Option<CallbackCause>,
+    callback_status: Option<u16>,
+    reason: Option<&'static str>,
+    source: Option<Source>,
+}
+
+/// What OSS's answer said of an error.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ServiceFacts {
+    pub status: Option<u16>,
+    pub code: Option<String>,
+    pub request_id: Option<String>,
+    pub host_id: Option<String>,
+    pub recommend_doc: Option<String>,
+    pub string_to_sign: Option<String>,
+}
+
+/// What is known of an object that is stored in spite of an error.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StoredObject {
+    pub etag: Option<String>,
+    pub crc64: Option<String>,
+    pub version_id: Option<String>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
+        let facts = Facts { kind: Some(kind), message: message.into(), ..Facts::default() };
+        Error { facts: Box::new(facts) }
+    }
+
+    /// An error about `field`; the message goes on from the field's name: "must not be empty".
+    pub(crate) fn invalid_argument(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Error {
+        let mut error = Error::new(ErrorKind::InvalidArgument, message);
+        error.facts.field = Some(field.into());
+        error
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Error {
+        self.facts.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn with_ec(mut self, ec: impl Into<Cow<'static, str>>) -> Error {
+        self.facts.ec = Some(ec.into());
+        self
+    }
+
+    pub(crate) fn with_service(mut self, service: ServiceFacts) -> Error {
+        self.facts.service = service;
+        self
+    }
+
+    pub(crate) fn with_stored(mut self, stored: StoredObject) -> Error {
+        self.facts.stored = Some(stored);
+        self
+    }
+
+    pub(crate) fn with_cause(mut self, cause: CallbackCause, callback_status: Option<u16>) -> Error {
+        self.facts.cause = Some(cause);
+        self.facts.callback_status = callback_status;
+        self
+    }
+
+    pub(crate) fn with_reason(mut self, reason: &'static str) -> Error {
+        self.facts.reason = Some(reason);
+        self
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<Source>) -> Error {
+        self.facts.source = Some(source.into());
+        self
+    }
+
+    /// What went wrong, in one word.
+    pub fn kind(&self) -> ErrorKind {
+        self.facts.kind.unwrap_or(ErrorKind::Bug)
+    }
+
+    /// What went wrong, without the field's name and without the hint.
+    pub fn message(&self) -> &str {
+        &self.facts.message
+    }
+
+    /// Which argument or callback member is wrong, such as `callback.body`.
+    pub fn field(&self) -> Option<&str> {
+        self.facts.field.as_deref()
+    }
+
+    /// What to do about it, in one sentence.
+    pub fn hint(&self) -> Option<&str> {
+        self.facts.hint.as_deref().or(self.facts.cause.map(CallbackCause::hint))
+    }
+
+    /// HTTP status of OSS's answer.
+    pub fn status(&self) -> Option<u16> {
+        self.facts.service.status
+    }
+
+    /// OSS's error code, such as `AccessDenied`.
+    pub fn code(&self) -> Option<&str> {
+        self.facts.service.code.as_deref()
+    }
+
+    /// OSS's fine-grained error number; for invalid arguments the one that OSS would have answered.
+    pub fn ec(&self) -> Option<&str> {
+        self.facts.ec.as_deref()
+    }
+
+    /// OSS's id of the request.
+    pub fn request_id(&self) -> Option<&str> {
+        self.facts.service.request_id.as_deref()
+    }
+
+    /// The host that OSS says was addressed.
+    pub fn host_id(&self) -> Option<&str> {
+        self.facts.service.host_id.as_deref()
+    }
+
+    /// Address of OSS's own page on this error.
+    pub fn recommend_doc(&self) -> Option<&str> {
+        self.facts.service.recommend_doc.as_deref()
+    }
+
+    /// With `SignatureDoesNotMatch`: the string that OSS signed. Not part of `Display`.
+    pub fn string_to_sign(&self) -> Option<&str> {
+        self.facts.service.string_to_sign.as_deref()
+    }
+
+    /// Whether the object is known to be stored in spite of the error.
+    pub fn stored(&self) -> bool {
+        self.facts.stored.is_some()
+    }
+
+    /// ETag of the stored object, without quotes.
+    pub fn etag(&self) -> Option<&str> {
+        self.facts.stored.as_ref()?.etag.as_deref()
+    }
+
+    /// CRC-64 of the stored object, as the unsigned decimal that OSS prints.
+    pub fn crc64(&self) -> Option<&str> {
+        self.facts.stored.as_ref()?.crc64.as_deref()
+    }
+
+    /// Version of the stored object, in a versioned bucket.
+    pub fn version_id(&self) -> Option<&str> {
+        self.facts.stored.as_ref()?.version_id.as_deref()
+    }
+
+    /// With `callback_failed`: why the callback failed.
+    pub fn cause(&self) -> Option<CallbackCause> {
+        self.facts.cause
+    }
+
+    /// With `callback_failed`: the HTTP status that the application server answered.
+    pub fn callback_status(&self) -> Option<u16> {
+        self.facts.callback_status
+    }
+
+    /// With `verification`: the stable name of the check that failed.
+    pub fn reason(&self) -> Option<&'static str> {
+        self.facts.reason
+    }
+
+    /// Whether the same call may well succeed when it is made again.
+    pub fn is_retryable(&self) -> bool {
+        self.kind().is_retryable()
+            || matches!(self.status(), Some(500..=599 | 429)) && self.kind() == ErrorKind::Service
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(field) = self.field() {
+            write!(f, "{field}: ")?;
+        }
+        f.write_str(self.message())?;
+        let details = [
+            ("status", self.status().map(|status| status.to_string())),
+            ("code", self.code().map(str::to_owned)),
+            ("EC", self.ec().map(str::to_owned)),
+            ("request id", self.request_id().map(str::to_owned)),
+        ];
+        let details: Vec<String> =
+            details.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?))).collect();
+        if !details.is_empty() {
+            write!(f, " ({})", details.join(", "))?;
+        }
+        if let Some(hint) = self.hint() {
+            write!(f, ". {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({}: {self}", self.kind().name())?;
+        if let Some(source) = &self.facts.source {
+            write!(f, "; caused by {source}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.facts.source.as_deref().map(|source| source as _)
+    }
+}

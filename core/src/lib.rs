@@ -1,0 +1,26 @@
+//! Upload to Alibaba Cloud OSS with a callback: OSS stores the object, asks your application server,
+//! and hands its answer back to the uploader.
+#![forbid(unsafe_code)]
+
+pub mod callback;
+pub mod checksum;
+mod client;
+mod credentials;
+mod endpoint;
+mod error;
+mod options;
+pub mod receive;
+pub mod sign;
+mod transport;
+
+pub use callback::Callback;
+pub use client::{CallbackReply, Client};
+pub use credentials::{Credentials, Secret};
+pub use endpoint::Endpoint;
+pub use error::{CallbackCause, ERROR_FACTS, Error, ErrorKind, Result};
+pub use options::{
+    Addressing, BodyType, CallbackBuilder, CallbackPlacement, ClientBuilder, Network, ObjectAcl, OptionInfo,
+    OptionType, OptionValue, PutOptions, ServerSideDataEncryption, ServerSideEncryption, SignatureVersion,
+    StorageClass,
+};
+pub use sign::Signer;

@@ -1,0 +1,1 @@
+//! The application server's side: is this callback request from OSS, and what does it say.
