@@ -2,21 +2,26 @@
 //! and hands its answer back to the uploader.
 #![forbid(unsafe_code)]
 
+mod body;
 pub mod callback;
 pub mod checksum;
 mod client;
 mod credentials;
+mod encode;
 mod endpoint;
+mod engine;
 mod error;
 mod options;
 pub mod receive;
 pub mod sign;
 mod transport;
 
+pub use body::Body;
 pub use callback::Callback;
-pub use client::{CallbackReply, Client};
+pub use client::{CallbackReply, Client, PutRequest};
 pub use credentials::{Credentials, Secret};
 pub use endpoint::Endpoint;
+pub use engine::Cancel;
 pub use error::{CallbackCause, ERROR_FACTS, Error, ErrorKind, Result};
 pub use options::{
     Addressing, BodyType, CallbackBuilder, CallbackPlacement, ClientBuilder, Network, ObjectAcl, OptionInfo,

@@ -1,85 +1,166 @@
 //! The client: uploads with a callback.
 
-use bytes::Bytes;
+mod answer;
+mod builder;
+mod headers;
+mod put;
+mod reply;
 
+use std::fmt;
+use std::sync::Arc;
+
+use crate::body::Body;
 use crate::callback::Callback;
+use crate::endpoint::Endpoint;
+use crate::engine::{Engines, Interrupt};
 use crate::error::Result;
-use crate::options::{ClientBuilder, PutOptions};
+use crate::options::{Addressing, ClientBuilder, PutOptions, SignatureVersion};
+use crate::sign::Signer;
 
-/// Uploads objects with callbacks. Cheap to clone; one serves all threads.
+pub use put::PutRequest;
+pub use reply::CallbackReply;
+
+use builder::Timeouts;
+
+/// Uploads objects with callbacks.
+///
+/// Cheap to clone; one client serves all threads at once and keeps its connections alive between
+/// calls. After `fork()` it can be used in the child, which opens connections of its own.
+///
+/// ```no_run
+/// use oss_callback::{Callback, Client};
+///
+/// let client = Client::builder().region("cn-hangzhou").build()?;
+/// let callback = Callback::builder("https://app.example.com/cb").var("order", "42").build()?;
+/// let reply = client.put_object_with_callback("examplebucket", "a.txt", b"Hello OSS", &callback)?;
+/// println!("{}", reply.text());
+/// # Ok::<(), oss_callback::Error>(())
+/// ```
 #[derive(Clone)]
-pub struct Client(());
+pub struct Client {
+    inner: Arc<Inner>,
+}
 
-/// The application server's answer, and what OSS said of the object.
-#[derive(Clone, Debug)]
-pub struct CallbackReply(());
+struct Inner {
+    endpoint: Endpoint,
+    addressing: Addressing,
+    signature_version: SignatureVersion,
+    region: Option<String>,
+    signer: Signer,
+    timeouts: Timeouts,
+    engines: Engines,
+}
 
 impl Client {
-    /// A client to be filled in.
+    /// A client to be filled in: region or endpoint, credentials, and what else
+    /// [`ClientBuilder`] offers.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
-    /// Uploads and returns the callback's reply.
+
+    /// Uploads an object, has OSS call the application server, and returns its answer.
+    ///
+    /// `data` is taken over without a copy from `Vec<u8>`, `String` and `Bytes`; a borrowed slice is
+    /// copied.
+    ///
+    /// # Errors
+    /// Any [kind](crate::ErrorKind). With `callback_failed` the object *is* stored, and the error
+    /// carries its ETag; with `invalid_argument` and `credentials` nothing was sent.
     pub fn put_object_with_callback(
         &self,
-        _bucket: &str,
-        _key: &str,
-        _data: impl Into<Bytes>,
-        _callback: &Callback,
+        bucket: &str,
+        key: &str,
+        data: impl Into<Body>,
+        callback: &Callback,
     ) -> Result<CallbackReply> {
-        todo!()
+        self.send(PutRequest::new(bucket, key, data, callback))
     }
-    /// The same with options.
+
+    /// [`put_object_with_callback`](Client::put_object_with_callback) with options.
+    ///
+    /// # Errors
+    /// As without options; `invalid_argument` also for an option out of range.
     pub fn put_object_with_callback_opts(
         &self,
-        _bucket: &str,
-        _key: &str,
-        _data: impl Into<Bytes>,
-        _callback: &Callback,
-        _options: &PutOptions,
+        bucket: &str,
+        key: &str,
+        data: impl Into<Body>,
+        callback: &Callback,
+        options: &PutOptions,
     ) -> Result<CallbackReply> {
-        todo!()
+        self.send(PutRequest::new(bucket, key, data, callback).options(options.clone()))
+    }
+
+    /// Makes a prepared upload and waits for it.
+    ///
+    /// # Errors
+    /// As [`put_object_with_callback`](Client::put_object_with_callback); `cancelled` once the
+    /// request's token is.
+    pub fn send(&self, request: PutRequest) -> Result<CallbackReply> {
+        self.send_interruptibly(request, None)
+    }
+
+    /// [`send`](Client::send) that calls `interrupt` on this thread every 50 ms while it waits, and
+    /// ends with kind `cancelled` once it returns true. For languages whose signals must be looked
+    /// for, such as Ctrl-C in Python.
+    ///
+    /// # Errors
+    /// As [`send`](Client::send).
+    pub fn send_while(
+        &self,
+        request: PutRequest,
+        mut interrupt: impl FnMut() -> bool,
+    ) -> Result<CallbackReply> {
+        self.send_interruptibly(request, Some(&mut interrupt))
+    }
+
+    fn send_interruptibly(
+        &self,
+        request: PutRequest,
+        interrupt: Option<Interrupt<'_>>,
+    ) -> Result<CallbackReply> {
+        let cancel = request.cancel.clone();
+        let plan = put::Plan::new(&self.inner, request)?;
+        self.inner
+            .engines
+            .block_on(cancel.as_ref(), interrupt, |transport| put::run(&self.inner, transport, plan))
+    }
+
+    /// Starts an upload and returns at once; `done` is called with its outcome on a thread of the
+    /// library's, and should be quick. Any number of uploads can be under way. For languages with an
+    /// event loop of their own.
+    pub fn start(&self, request: PutRequest, done: impl FnOnce(Result<CallbackReply>) + Send + 'static) {
+        let cancel = request.cancel.clone();
+        let plan = match put::Plan::new(&self.inner, request) {
+            Ok(plan) => plan,
+            Err(error) => return done(Err(error)),
+        };
+        let inner = Arc::clone(&self.inner);
+        self.inner.engines.start(
+            cancel,
+            |transport| async move { put::run(&inner, transport, plan).await },
+            done,
+        );
+    }
+
+    /// The region that requests are signed for, if one is known.
+    pub fn region(&self) -> Option<&str> {
+        self.inner.region.as_deref()
+    }
+
+    /// Where requests go.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.inner.endpoint
     }
 }
 
-impl CallbackReply {
-    /// The body that the application server answered.
-    pub fn body(&self) -> &Bytes {
-        todo!()
-    }
-    /// The body as text, with U+FFFD for what is not UTF-8.
-    pub fn text(&self) -> std::borrow::Cow<'_, str> {
-        todo!()
-    }
-    /// The body as JSON.
-    pub fn json(&self) -> Result<serde_json::Value> {
-        todo!()
-    }
-    /// The body's media type.
-    pub fn content_type(&self) -> Option<&str> {
-        todo!()
-    }
-    /// The object's ETag, without quotes.
-    pub fn etag(&self) -> Option<&str> {
-        todo!()
-    }
-    /// The object's CRC-64.
-    pub fn crc64(&self) -> Option<u64> {
-        todo!()
-    }
-    /// The object's version, in a versioned bucket.
-    pub fn version_id(&self) -> Option<&str> {
-        todo!()
-    }
-    /// OSS's id of the request.
-    pub fn request_id(&self) -> Option<&str> {
-        todo!()
-    }
-}
-
-impl ClientBuilder {
-    /// Checks the options.
-    pub fn build(self) -> Result<Client> {
-        todo!()
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("endpoint", &self.inner.endpoint)
+            .field("region", &self.inner.region)
+            .field("addressing", &self.inner.addressing)
+            .field("signature_version", &self.inner.signature_version)
+            .finish_non_exhaustive()
     }
 }

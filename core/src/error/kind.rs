@@ -218,7 +218,7 @@ pub const ERROR_FACTS: &[(&str, &str)] = &[
     ("string_to_sign", "string"),
     ("stored", "bool"),
     ("etag", "string"),
-    ("crc64", "string"),
+    ("crc64", "u64"),
     ("version_id", "string"),
     ("cause", "string"),
     ("callback_status", "integer"),

@@ -49,7 +49,7 @@ pub(crate) struct ServiceFacts {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StoredObject {
     pub etag: Option<String>,
-    pub crc64: Option<String>,
+    pub crc64: Option<u64>,
     pub version_id: Option<String>,
 }
 
@@ -167,9 +167,9 @@ impl Error {
         self.facts.stored.as_ref()?.etag.as_deref()
     }
 
-    /// CRC-64 of the stored object, as the unsigned decimal that OSS prints.
-    pub fn crc64(&self) -> Option<&str> {
-        self.facts.stored.as_ref()?.crc64.as_deref()
+    /// CRC-64 of the stored object.
+    pub fn crc64(&self) -> Option<u64> {
+        self.facts.stored.as_ref()?.crc64
     }
 
     /// Version of the stored object, in a versioned bucket.

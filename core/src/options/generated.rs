@@ -344,7 +344,7 @@ pub struct ClientBuilder {
 impl ClientBuilder {
     /// OSS region, such as `cn-hangzhou` (not `oss-cn-hangzhou`). Signature V4 needs it; it also gives the endpoint when none is named.
     ///
-    /// Default: told from the endpoint, where it names a region.
+    /// Default: from the environment: `OSS_REGION`; else told from the endpoint, where it names a region.
     pub fn region(mut self, value: impl Into<String>) -> Self {
         self.region = Some(value.into());
         self
@@ -352,7 +352,7 @@ impl ClientBuilder {
 
     /// Where requests go, such as `https://oss-cn-hangzhou.aliyuncs.com`, your own domain (with `addressing` cname), or a local server.
     ///
-    /// Default: the region's endpoint on `network`, by https.
+    /// Default: from the environment: `OSS_ENDPOINT`; else the region's endpoint on `network`, by https.
     pub fn endpoint(mut self, value: impl Into<String>) -> Self {
         self.endpoint = Some(value.into());
         self
@@ -488,14 +488,14 @@ impl ClientBuilder {
             ty: OptionType::Text,
             values: &[],
             doc: "OSS region, such as `cn-hangzhou` (not `oss-cn-hangzhou`). Signature V4 needs it; it also gives the endpoint when none is named.",
-            default: "told from the endpoint, where it names a region",
+            default: "from the environment: `OSS_REGION`; else told from the endpoint, where it names a region",
         },
         OptionInfo {
             name: "endpoint",
             ty: OptionType::Text,
             values: &[],
             doc: "Where requests go, such as `https://oss-cn-hangzhou.aliyuncs.com`, your own domain (with `addressing` cname), or a local server.",
-            default: "the region's endpoint on `network`, by https",
+            default: "from the environment: `OSS_ENDPOINT`; else the region's endpoint on `network`, by https",
         },
         OptionInfo {
             name: "network",

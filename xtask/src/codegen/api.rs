@@ -100,7 +100,7 @@ impl Api {
             }
         }
         for fact in &self.facts {
-            if !["string", "integer", "bool"].contains(&fact.ty.as_str()) {
+            if !["string", "integer", "u64", "bool"].contains(&fact.ty.as_str()) {
                 return Err(format!("errors.toml: fact {} has unknown type {}", fact.name, fact.ty));
             }
         }

@@ -1,0 +1,328 @@
+//! Who drives a call: the calling thread itself, or, for callers with an event loop of their own, a
+//! few background threads.
+//!
+//! A blocking call takes an engine (a current-thread runtime with its own kept-alive connections)
+//! from a stack, runs the call on it without a single change of thread, and puts it back. So the
+//! number of engines follows the number of calls that run at once, and the hot ones stay hot.
+//! Reasons and figures: docs/decisions/0003-transport.md.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Notify;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::transport::Transport;
+
+/// How often a blocking call asks its caller whether to go on.
+const INTERRUPT_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Engines that lay idle for longer are dropped, and their connections with them.
+const IDLE_ENGINE_MAX: Duration = Duration::from_secs(50);
+
+/// Two background threads serve thousands of calls in flight: they only shovel bytes.
+const BACKGROUND_THREADS_MAX: usize = 2;
+
+/// Makes the transport of a new engine.
+pub(crate) type MakeTransport = dyn Fn() -> Result<Arc<dyn Transport>> + Send + Sync;
+
+/// Asks the caller of a blocking call, on its own thread, whether to stop.
+pub(crate) type Interrupt<'a> = &'a mut dyn FnMut() -> bool;
+
+/// Cancels the calls that hold it. Clones share one state.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<CancelState>);
+
+#[derive(Debug, Default)]
+struct CancelState {
+    cancelled: AtomicBool,
+    changed: Notify,
+}
+
+impl Cancel {
+    /// A token that is not cancelled yet.
+    pub fn new() -> Cancel {
+        Cancel::default()
+    }
+
+    /// Ends the calls that hold the token, now and later, with an error of kind `cancelled`.
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::Release);
+        self.0.changed.notify_waiters();
+    }
+
+    /// Whether [`cancel`](Cancel::cancel) was called.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::Acquire)
+    }
+
+    async fn cancelled(&self) {
+        let changed = self.0.changed.notified();
+        tokio::pin!(changed);
+        changed.as_mut().enable();
+        if !self.is_cancelled() {
+            changed.await;
+        }
+    }
+}
+
+/// All engines of one client.
+pub(crate) struct Engines {
+    make: Box<MakeTransport>,
+    generation: Generation,
+}
+
+/// The engines of one process. A fork copies memory but not threads, and shares sockets and polling
+/// descriptors with the parent: the child must neither use nor drop the parent's engines. It finds
+/// its own process id missing, goes on to a generation of its own, and leaves the old one alone.
+struct Generation {
+    process: u32,
+    idle: Mutex<Vec<Idle>>,
+    background: Mutex<Vec<Arc<Background>>>,
+    turn: AtomicUsize,
+    next: OnceLock<Box<Generation>>,
+}
+
+struct Idle {
+    engine: Engine,
+    since: Instant,
+}
+
+struct Engine {
+    runtime: Option<Runtime>,
+    transport: Arc<dyn Transport>,
+}
+
+struct Background {
+    handle: Handle,
+    transport: Arc<dyn Transport>,
+    stop: Arc<Notify>,
+}
+
+impl Generation {
+    fn new() -> Generation {
+        Generation {
+            process: std::process::id(),
+            idle: Mutex::default(),
+            background: Mutex::default(),
+            turn: AtomicUsize::new(0),
+            next: OnceLock::new(),
+        }
+    }
+
+    fn current(&self) -> &Generation {
+        let process = std::process::id();
+        let mut generation = self;
+        while generation.process != process {
+            generation = generation.next.get_or_init(|| Box::new(Generation::new()));
+        }
+        generation
+    }
+}
+
+impl Engines {
+    pub fn new(make: Box<MakeTransport>) -> Engines {
+        Engines { make, generation: Generation::new() }
+    }
+
+    /// Runs a call to its end on the calling thread.
+    pub fn block_on<T, F>(
+        &self,
+        cancel: Option<&Cancel>,
+        interrupt: Option<Interrupt<'_>>,
+        call: impl FnOnce(Arc<dyn Transport>) -> F + Send,
+    ) -> Result<T>
+    where
+        T: Send,
+        F: Future<Output = Result<T>> + Send,
+    {
+        if Handle::try_current().is_err() {
+            return self.block_here(cancel, interrupt, call);
+        }
+        // Called from asynchronous code, where a second runtime must not run on the same thread.
+        // The caller blocks its executor either way; this keeps it from a panic.
+        std::thread::scope(|scope| {
+            let worker = scope.spawn(|| self.block_here(cancel, None, call));
+            worker.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Bug, "the call panicked")))
+        })
+    }
+
+    fn block_here<T, F>(
+        &self,
+        cancel: Option<&Cancel>,
+        interrupt: Option<Interrupt<'_>>,
+        call: impl FnOnce(Arc<dyn Transport>) -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let generation = self.generation.current();
+        let engine = match generation.take() {
+            Some(engine) => engine,
+            None => Engine::new((self.make)()?)?,
+        };
+        let runtime = engine.runtime.as_ref().expect("present until dropped");
+        let work = call(Arc::clone(&engine.transport));
+        let outcome = runtime.block_on(until_interrupted(interrupt, until_cancelled(cancel, work)));
+        // After a timeout, a cancellation or a broken connection something may still be under way
+        // in the engine, and may hold the caller's data: it goes, with its connections.
+        match outcome.as_ref().map_err(Error::kind) {
+            Err(ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Cancelled) => drop(engine),
+            _ => generation.put_back(engine),
+        }
+        outcome
+    }
+
+    /// Starts a call on a background thread; `done` is called there with its outcome.
+    pub fn start<T, F>(
+        &self,
+        cancel: Option<Cancel>,
+        call: impl FnOnce(Arc<dyn Transport>) -> F,
+        done: impl FnOnce(Result<T>) + Send + 'static,
+    ) where
+        F: Future<Output = Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        match self.background() {
+            Ok(background) => {
+                let work = call(Arc::clone(&background.transport));
+                background.handle.spawn(async move {
+                    done(until_cancelled(cancel.as_ref(), work).await);
+                });
+            }
+            Err(error) => done(Err(error)),
+        }
+    }
+
+    fn background(&self) -> Result<Arc<Background>> {
+        let generation = self.generation.current();
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(BACKGROUND_THREADS_MAX);
+        let turn = generation.turn.fetch_add(1, Ordering::Relaxed) % threads;
+        let mut all = generation.background.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(background) = all.get(turn) {
+            return Ok(Arc::clone(background));
+        }
+        let background = Arc::new(Background::new((self.make)()?)?);
+        all.push(Arc::clone(&background));
+        Ok(background)
+    }
+}
+
+impl Drop for Engines {
+    fn drop(&mut self) {
+        // In a forked child, the parent's generation is left as it is: dropping it would take the
+        // parent's sockets out of the polling descriptor that both share.
+        let process = std::process::id();
+        let mut generation = Some(&mut self.generation);
+        while let Some(current) = generation {
+            if current.process != process {
+                let idle = std::mem::take(current.idle.get_mut().unwrap_or_else(PoisonError::into_inner));
+                std::mem::forget(idle);
+                let all =
+                    std::mem::take(current.background.get_mut().unwrap_or_else(PoisonError::into_inner));
+                std::mem::forget(all);
+            }
+            generation = current.next.get_mut().map(|next| &mut **next);
+        }
+    }
+}
+
+impl Generation {
+    fn take(&self) -> Option<Engine> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = idle.pop();
+        // The coldest lie at the bottom.
+        let now = Instant::now();
+        let cold = idle.iter().take_while(|idle| now.duration_since(idle.since) > IDLE_ENGINE_MAX).count();
+        let dropped: Vec<Idle> = idle.drain(..cold).collect();
+        drop(idle);
+        drop(dropped);
+        found.map(|idle| idle.engine)
+    }
+
+    fn put_back(&self, engine: Engine) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push(Idle { engine, since: Instant::now() });
+    }
+}
+
+impl Engine {
+    fn new(transport: Arc<dyn Transport>) -> Result<Engine> {
+        Ok(Engine { runtime: Some(runtime()?), transport })
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Never waits, and is allowed where blocking is not.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Background {
+    fn new(transport: Arc<dyn Transport>) -> Result<Background> {
+        let runtime = runtime()?;
+        let handle = runtime.handle().clone();
+        let stop = Arc::new(Notify::new());
+        let stopped = Arc::clone(&stop);
+        std::thread::Builder::new()
+            .name("oss-callback".to_owned())
+            .spawn(move || {
+                runtime.block_on(stopped.notified());
+                runtime.shutdown_background();
+            })
+            .map_err(|e| Error::new(ErrorKind::Network, format!("no thread could be started: {e}")))?;
+        Ok(Background { handle, transport, stop })
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.stop.notify_one();
+    }
+}
+
+fn runtime() -> Result<Runtime> {
+    Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(|e| Error::new(ErrorKind::Network, format!("no I/O runtime could be started: {e}")))
+}
+
+async fn until_cancelled<T>(cancel: Option<&Cancel>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let Some(cancel) = cancel else { return work.await };
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(cancelled()),
+        outcome = work => outcome,
+    }
+}
+
+async fn until_interrupted<T>(
+    interrupt: Option<Interrupt<'_>>,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let Some(interrupt) = interrupt else { return work.await };
+    let interrupted = async {
+        // Not at once: most calls end before the first look is due.
+        tokio::time::sleep(INTERRUPT_INTERVAL).await;
+        while !interrupt() {
+            tokio::time::sleep(INTERRUPT_INTERVAL).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        outcome = work => outcome,
+        () = interrupted => Err(cancelled()),
+    }
+}
+
+fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, "the call was cancelled before OSS had answered")
+        .with_hint("The object may or may not be stored.")
+}

@@ -1,0 +1,67 @@
+//! How a request travels: a small trait, and the one implementation that knows the HTTP client.
+
+mod body;
+mod http;
+mod tls;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::{HeaderMap, Method};
+use bytes::Bytes;
+
+pub(crate) use self::body::Outgoing;
+pub(crate) use self::http::{HttpConfig, HttpTransport, ProxyChoice};
+pub(crate) use self::tls::TlsSettings;
+
+/// A request, ready to go.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub method: Method,
+    /// Scheme, authority and percent-encoded path and query, exactly as they go over the wire.
+    pub url: String,
+    pub headers: HeaderMap,
+    pub body: Arc<Outgoing>,
+    /// Longest time without a byte moving in either direction.
+    pub idle_timeout: Duration,
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub cause: FailureCause,
+    /// What happened, without the URL: it may hold a signature.
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailureCause {
+    /// No connection came about: nothing was sent.
+    Connect,
+    /// As `Connect`, for want of time.
+    ConnectTimeout,
+    /// No byte moved for too long.
+    Idle,
+    /// The connection broke, or the answer was not HTTP.
+    Broken,
+    /// The answer is longer than any that OSS gives.
+    TooLong,
+    /// The request could not even be formed.
+    Malformed,
+}
+
+pub(crate) type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send + 'a>>;
+
+/// Sends one request, and does not send it again.
+pub(crate) trait Transport: Send + Sync {
+    fn send(&self, request: Request) -> Answer<'_>;
+}
