@@ -53,6 +53,18 @@ pub(crate) struct StoredObject {
     pub version_id: Option<String>,
 }
 
+/// A fact that an error carries, by its name in `api/errors.toml`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FactValue<'a> {
+    /// Text.
+    Text(&'a str),
+    /// A whole number.
+    Integer(u64),
+    /// A yes or no.
+    Bool(bool),
+}
+
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
         let facts = Facts { kind: Some(kind), message: message.into(), ..Facts::default() };
@@ -192,6 +204,30 @@ impl Error {
         self.facts.reason
     }
 
+    /// A fact by its name in [`ERROR_FACTS`]: the way out for other languages. `None` for a fact that
+    /// the error does not have.
+    pub fn fact(&self, name: &str) -> Option<FactValue<'_>> {
+        match name {
+            "field" => self.field().map(FactValue::Text),
+            "hint" => self.hint().map(FactValue::Text),
+            "status" => self.status().map(|status| FactValue::Integer(status.into())),
+            "code" => self.code().map(FactValue::Text),
+            "ec" => self.ec().map(FactValue::Text),
+            "request_id" => self.request_id().map(FactValue::Text),
+            "host_id" => self.host_id().map(FactValue::Text),
+            "recommend_doc" => self.recommend_doc().map(FactValue::Text),
+            "string_to_sign" => self.string_to_sign().map(FactValue::Text),
+            "stored" => Some(FactValue::Bool(self.stored())),
+            "etag" => self.etag().map(FactValue::Text),
+            "crc64" => self.crc64().map(FactValue::Integer),
+            "version_id" => self.version_id().map(FactValue::Text),
+            "cause" => self.cause().map(|cause| FactValue::Text(cause.name())),
+            "callback_status" => self.callback_status().map(|status| FactValue::Integer(status.into())),
+            "reason" => self.reason().map(FactValue::Text),
+            _ => None,
+        }
+    }
+
     /// Whether the same call may well succeed when it is made again.
     pub fn is_retryable(&self) -> bool {
         self.kind().is_retryable()
@@ -236,5 +272,49 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.facts.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> Error {
+        let text = || Some("text".to_owned());
+        Error::invalid_argument("field", "message")
+            .with_ec("ec")
+            .with_hint("hint")
+            .with_service(ServiceFacts {
+                status: Some(203),
+                code: text(),
+                request_id: text(),
+                host_id: text(),
+                recommend_doc: text(),
+                string_to_sign: text(),
+            })
+            .with_stored(StoredObject { etag: text(), crc64: Some(u64::MAX), version_id: text() })
+            .with_cause(CallbackCause::BadStatus, Some(502))
+            .with_reason("reason")
+    }
+
+    #[test]
+    fn every_listed_fact_can_be_read_by_its_name_and_has_its_type() {
+        let error = full();
+        for (name, ty) in ERROR_FACTS {
+            let value = error.fact(name).unwrap_or_else(|| panic!("{name} cannot be read"));
+            let fits = match ty {
+                &"string" => matches!(value, FactValue::Text(_)),
+                &"integer" | &"u64" => matches!(value, FactValue::Integer(_)),
+                _ => matches!(value, FactValue::Bool(_)),
+            };
+            assert!(fits, "{name}: {value:?} is not of type {ty}");
+        }
+        assert_eq!(error.fact("unheard_of"), None);
+    }
+
+    #[test]
+    fn the_sentence_holds_field_message_numbers_and_hint_but_not_the_string_to_sign() {
+        let shown = full().to_string();
+        assert_eq!(shown, "field: message (status 203, code text, EC ec, request id text). hint");
     }
 }
