@@ -1,0 +1,3 @@
+//! Tests that span crates, in one binary so that there is one link step.
+
+mod client_faults;
