@@ -17,7 +17,7 @@ pub mod sign;
 mod transport;
 
 pub use body::Body;
-pub use callback::Callback;
+pub use callback::{Callback, PreviewValues};
 pub use client::{CallbackReply, Client, PutRequest};
 pub use credentials::{Credentials, Secret};
 pub use endpoint::Endpoint;

@@ -5,4 +5,5 @@ mod generated;
 mod value;
 
 pub use generated::*;
+pub(crate) use value::distance;
 pub use value::{OptionInfo, OptionType, OptionValue};

@@ -138,7 +138,7 @@ pub(super) fn unknown(name: &str, known: &[OptionInfo]) -> Error {
 
 /// Levenshtein distance without regard to case and underscores, so that `contentType` and
 /// `content_typ` both find `content_type`.
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let fold = |text: &str| -> Vec<char> {
         text.chars().filter(|c| *c != '_' && *c != '-').map(|c| c.to_ascii_lowercase()).collect()
     };
