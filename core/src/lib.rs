@@ -20,7 +20,7 @@ pub use body::Body;
 pub use callback::{Callback, PreviewValues};
 pub use client::{CallbackReply, Client, PutRequest};
 pub use credentials::{Credentials, Secret};
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, Target};
 pub use engine::Cancel;
 pub use error::{CallbackCause, ERROR_FACTS, Error, ErrorKind, FactValue, Result};
 pub use options::{
