@@ -2,3 +2,6 @@
 
 mod callback_vectors;
 mod client_faults;
+mod crc_vectors;
+mod sign_vectors;
+mod vectors;
