@@ -3,25 +3,21 @@ use ::rsa::rand_core::{CryptoRng, RngCore};
 use ::rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use ::rsa::{BigUint, Pkcs1v15Sign, RsaPrivateKey, RsaPublicKey};
 
+use super::super::testing::Random;
 use super::*;
 
-/// A seeded xorshift64*: the same cases in every run.
-pub(crate) struct Xorshift(pub u64);
+/// The crate's random numbers as `rsa` wants them.
+struct Rng(Random);
 
-impl RngCore for Xorshift {
+impl RngCore for Rng {
     fn next_u32(&mut self) -> u32 {
-        (self.next_u64() >> 32) as u32
+        (self.0.next() >> 32) as u32
     }
     fn next_u64(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+        self.0.next()
     }
     fn fill_bytes(&mut self, bytes: &mut [u8]) {
-        for byte in bytes {
-            *byte = (self.next_u64() >> 56) as u8;
-        }
+        bytes.copy_from_slice(&self.0.bytes(bytes.len()));
     }
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), ::rsa::rand_core::Error> {
         self.fill_bytes(bytes);
@@ -30,10 +26,10 @@ impl RngCore for Xorshift {
 }
 
 /// Not true of it, but good enough to make keys for tests.
-impl CryptoRng for Xorshift {}
+impl CryptoRng for Rng {}
 
-fn rng() -> Xorshift {
-    Xorshift(0x9e37_79b9_7f4a_7c15)
+fn rng() -> Rng {
+    Rng(Random::new(1))
 }
 
 /// The invented keys of the vectors: 512, 1024 and 2048 bits.
