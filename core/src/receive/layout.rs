@@ -5,24 +5,7 @@ use std::collections::btree_map::Entry;
 
 use super::BodyType;
 use super::fields::{self, Field, FieldKind};
-
-/// Every variable that OSS fills in by itself (OSS, Callback).
-pub(super) const SYSTEM_VARIABLES: [&str; 14] = [
-    "bucket",
-    "object",
-    "etag",
-    "size",
-    "mimeType",
-    "imageInfo.height",
-    "imageInfo.width",
-    "imageInfo.format",
-    "crc64",
-    "contentMd5",
-    "vpcId",
-    "clientIp",
-    "reqId",
-    "operation",
-];
+use crate::callback::template::{self, BareDollar, Piece, ValueKind, system_variable};
 
 /// Stand around a variable's name within a template's parsed text. Noncharacters: no text holds them.
 const OPEN: char = '\u{fdd0}';
@@ -90,7 +73,7 @@ impl Layout {
 pub(super) fn default_claims(fields: &[Field]) -> Result<Claims, String> {
     let mut claims = Claims::new();
     for field in fields {
-        let name = if SYSTEM_VARIABLES.contains(&field.name.as_str()) || field.name.starts_with("x:") {
+        let name = if system_variable(&field.name).is_some() || field.name.starts_with("x:") {
             field.name.clone()
         } else {
             format!("x:{}", field.name)
@@ -167,19 +150,18 @@ fn json_layout(template: &str) -> Result<Vec<(String, Vec<Part>)>, String> {
 }
 
 fn split_variables(text: &str) -> Result<Vec<Part>, String> {
-    let mut parts = Vec::new();
-    let mut rest = text;
-    while let Some((literal, after)) = rest.split_once("${") {
-        let (name, after) = after.split_once('}').ok_or("holds a `${` without a `}`")?;
-        if !SYSTEM_VARIABLES.contains(&name) && name.strip_prefix("x:").is_none_or(str::is_empty) {
-            return Err(format!("names `${{{name}}}`, which is not a variable of OSS"));
+    let pieces = template::scan(text, BareDollar::Literal).map_err(|error| error.to_string())?;
+    let part = |piece: Piece| match piece {
+        Piece::Literal(range) => Ok(Part::Literal(text.get(range).unwrap_or_default().to_owned())),
+        Piece::Variable(range) => {
+            let name = text.get(range).unwrap_or_default();
+            if system_variable(name).is_none() && name.strip_prefix("x:").is_none_or(str::is_empty) {
+                return Err(format!("names `${{{name}}}`, which is not a variable of OSS"));
+            }
+            Ok(Part::Variable(name.to_owned()))
         }
-        parts.extend((!literal.is_empty()).then(|| Part::Literal(literal.to_owned())));
-        parts.push(Part::Variable(name.to_owned()));
-        rest = after;
-    }
-    parts.extend((!rest.is_empty()).then(|| Part::Literal(rest.to_owned())));
-    Ok(parts)
+    };
+    pieces.into_iter().map(part).collect()
 }
 
 fn split_marked(text: &str) -> Vec<Part> {
@@ -214,7 +196,8 @@ fn check_separable(parts: &[Part]) -> Result<(), String> {
 }
 
 fn is_number(variable: &str) -> bool {
-    matches!(variable, "size" | "imageInfo.height" | "imageInfo.width" | "crc64")
+    // A CRC-64 is text in JSON, but made of digits all the same.
+    variable == "crc64" || system_variable(variable).is_some_and(|known| known.kind == ValueKind::Number)
 }
 
 fn take_apart<'a>(parts: &'a [Part], mut text: &'a str) -> Option<Vec<(&'a str, &'a str)>> {
