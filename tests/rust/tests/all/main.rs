@@ -2,3 +2,4 @@
 
 mod callback_vectors;
 mod client_faults;
+mod verify_vectors;
