@@ -22,7 +22,7 @@ pub use client::{CallbackReply, Client, PutRequest};
 pub use credentials::{Credentials, Secret};
 pub use endpoint::{Endpoint, Target};
 pub use engine::Cancel;
-pub use error::{CallbackCause, ERROR_FACTS, Error, ErrorKind, FactValue, Result};
+pub use error::{CallbackCause, ERROR_FACTS, Error, ErrorKind, FactValue, Result, VerificationReason};
 pub use options::{
     Addressing, BodyType, CallbackBuilder, CallbackPlacement, ClientBuilder, Network, ObjectAcl, OptionInfo,
     OptionType, OptionValue, PutOptions, ServerSideDataEncryption, ServerSideEncryption, SignatureVersion,

@@ -133,7 +133,7 @@ pub struct Template {
 
 /// A part of a template, as a range of its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     Literal(Range<usize>),
     /// The range of the name, without `${` and `}`.
     Variable(Range<usize>),
@@ -141,7 +141,7 @@ pub(super) enum Piece {
 
 /// What a `$` without `{` means: an error for OSS, plain text in fields, where it is escaped later.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum BareDollar {
+pub(crate) enum BareDollar {
     Refuse,
     Literal,
 }
@@ -223,7 +223,7 @@ impl fmt::Display for Template {
 }
 
 /// Takes text with variables apart. Every range lies on character boundaries: all marks are ASCII.
-pub(super) fn scan(text: &str, bare_dollar: BareDollar) -> Result<Vec<Piece>, TemplateError> {
+pub(crate) fn scan(text: &str, bare_dollar: BareDollar) -> Result<Vec<Piece>, TemplateError> {
     let mut pieces = Vec::new();
     let (mut literal_start, mut at) = (0, 0);
     while let Some(dollar) = text.get(at..).and_then(|rest| rest.find('$')).map(|found| found + at) {

@@ -205,6 +205,184 @@ impl CallbackCause {
     }
 }
 
+/// Why a callback request is not accepted: the check that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum VerificationReason {
+    /// The request's method is not POST.
+    WrongMethod,
+    /// The request target is empty, too long, or neither a path nor an http(s) URL.
+    BadTarget,
+    /// The body is larger than allowed.
+    BodyTooLarge,
+    /// A header that the verification depends on stands twice.
+    DuplicateHeader,
+    /// The signature version that the request names is not 1.0.
+    UnsupportedVersion,
+    /// There is no Authorization header.
+    MissingAuthorization,
+    /// The Authorization header is not the Base64 of a signature.
+    BadAuthorization,
+    /// There is no x-oss-pub-key-url header.
+    MissingKeyUrl,
+    /// The x-oss-pub-key-url header is not the Base64 of text.
+    BadKeyUrl,
+    /// The key's URL is not one of OSS's. It was not contacted.
+    KeyUrlRefused,
+    /// The public key could not be fetched.
+    KeyUnavailable,
+    /// What the key's URL holds is not an RSA public key that can be used.
+    BadKey,
+    /// The signature does not fit the request.
+    WrongSignature,
+    /// The signature is right, but the body cannot be understood.
+    MalformedBody,
+    /// The body holds no seal.
+    SealMissing,
+    /// The seal does not fit what the callback claims.
+    SealWrong,
+    /// The seal was right, but its time is over.
+    SealExpired,
+    /// The seal was used before.
+    Replayed,
+}
+
+impl VerificationReason {
+    /// Every reason, in the order of the checks.
+    pub const ALL: &'static [VerificationReason] = &[
+        VerificationReason::WrongMethod,
+        VerificationReason::BadTarget,
+        VerificationReason::BodyTooLarge,
+        VerificationReason::DuplicateHeader,
+        VerificationReason::UnsupportedVersion,
+        VerificationReason::MissingAuthorization,
+        VerificationReason::BadAuthorization,
+        VerificationReason::MissingKeyUrl,
+        VerificationReason::BadKeyUrl,
+        VerificationReason::KeyUrlRefused,
+        VerificationReason::KeyUnavailable,
+        VerificationReason::BadKey,
+        VerificationReason::WrongSignature,
+        VerificationReason::MalformedBody,
+        VerificationReason::SealMissing,
+        VerificationReason::SealWrong,
+        VerificationReason::SealExpired,
+        VerificationReason::Replayed,
+    ];
+
+    /// The reason's stable name, such as `wrong_signature`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            VerificationReason::WrongMethod => "wrong_method",
+            VerificationReason::BadTarget => "bad_target",
+            VerificationReason::BodyTooLarge => "body_too_large",
+            VerificationReason::DuplicateHeader => "duplicate_header",
+            VerificationReason::UnsupportedVersion => "unsupported_version",
+            VerificationReason::MissingAuthorization => "missing_authorization",
+            VerificationReason::BadAuthorization => "bad_authorization",
+            VerificationReason::MissingKeyUrl => "missing_key_url",
+            VerificationReason::BadKeyUrl => "bad_key_url",
+            VerificationReason::KeyUrlRefused => "key_url_refused",
+            VerificationReason::KeyUnavailable => "key_unavailable",
+            VerificationReason::BadKey => "bad_key",
+            VerificationReason::WrongSignature => "wrong_signature",
+            VerificationReason::MalformedBody => "malformed_body",
+            VerificationReason::SealMissing => "seal_missing",
+            VerificationReason::SealWrong => "seal_wrong",
+            VerificationReason::SealExpired => "seal_expired",
+            VerificationReason::Replayed => "replayed",
+        }
+    }
+    /// One sentence on what the reason means.
+    pub const fn doc(self) -> &'static str {
+        match self {
+            VerificationReason::WrongMethod => "The request's method is not POST.",
+            VerificationReason::BadTarget => {
+                "The request target is empty, too long, or neither a path nor an http(s) URL."
+            }
+            VerificationReason::BodyTooLarge => "The body is larger than allowed.",
+            VerificationReason::DuplicateHeader => "A header that the verification depends on stands twice.",
+            VerificationReason::UnsupportedVersion => {
+                "The signature version that the request names is not 1.0."
+            }
+            VerificationReason::MissingAuthorization => "There is no Authorization header.",
+            VerificationReason::BadAuthorization => {
+                "The Authorization header is not the Base64 of a signature."
+            }
+            VerificationReason::MissingKeyUrl => "There is no x-oss-pub-key-url header.",
+            VerificationReason::BadKeyUrl => "The x-oss-pub-key-url header is not the Base64 of text.",
+            VerificationReason::KeyUrlRefused => "The key's URL is not one of OSS's. It was not contacted.",
+            VerificationReason::KeyUnavailable => "The public key could not be fetched.",
+            VerificationReason::BadKey => {
+                "What the key's URL holds is not an RSA public key that can be used."
+            }
+            VerificationReason::WrongSignature => "The signature does not fit the request.",
+            VerificationReason::MalformedBody => "The signature is right, but the body cannot be understood.",
+            VerificationReason::SealMissing => "The body holds no seal.",
+            VerificationReason::SealWrong => "The seal does not fit what the callback claims.",
+            VerificationReason::SealExpired => "The seal was right, but its time is over.",
+            VerificationReason::Replayed => "The seal was used before.",
+        }
+    }
+    /// The usual cause, and what to do about it.
+    pub const fn hint(self) -> &'static str {
+        match self {
+            VerificationReason::WrongMethod => {
+                "OSS sends callbacks by POST only; hand over the method of the original request."
+            }
+            VerificationReason::BadTarget => {
+                "Hand over the raw request target with its query, such as `/cb?id=1`, as it stood in the request line."
+            }
+            VerificationReason::BodyTooLarge => "Raise max_body if your callback body really is that large.",
+            VerificationReason::DuplicateHeader => {
+                "OSS sends each of its headers once: this request is forged, or a proxy repeats headers."
+            }
+            VerificationReason::UnsupportedVersion => {
+                "Only version 1.0 is documented; allow others with any_signature_version once you know what they mean."
+            }
+            VerificationReason::MissingAuthorization => {
+                "The request does not come from OSS, or a proxy or CGI gateway drops Authorization (Apache: `CGIPassAuth on`; nginx: `proxy_pass_header Authorization`)."
+            }
+            VerificationReason::BadAuthorization => {
+                "OSS sends bare Base64 without a scheme word: check that nothing rewrites Authorization."
+            }
+            VerificationReason::MissingKeyUrl => {
+                "The request does not come from OSS, or a proxy drops headers that it does not know."
+            }
+            VerificationReason::BadKeyUrl => {
+                "The request does not come from OSS, or something rewrites its headers."
+            }
+            VerificationReason::KeyUrlRefused => {
+                "Somebody offers a key of their own: the request is forged. For a private test server, trust its key by trusted_key."
+            }
+            VerificationReason::KeyUnavailable => {
+                "Let the server reach gosspublic.alicdn.com by https, or supply the key by fetch_key or trusted_key."
+            }
+            VerificationReason::BadKey => {
+                "Check that no proxy or captive portal answers for gosspublic.alicdn.com, and that fetch_key returns the PEM."
+            }
+            VerificationReason::WrongSignature => {
+                "Verify the raw request target and the raw body bytes: a proxy that rewrites path or query, or a framework that parses and re-serialises the body, breaks the signature."
+            }
+            VerificationReason::MalformedBody => {
+                "For the JSON type OSS quotes strings itself (write `${object}` without quotes), and an empty imageInfo leaves a hole: put it inside quotes or use the form type."
+            }
+            VerificationReason::SealMissing => {
+                "Seal the callback when uploading, and keep `${x:seal}` in the callback body."
+            }
+            VerificationReason::SealWrong => {
+                "The callback is forged, or the body lacks bucket, object or a sealed variable, or holds fields that the verifier takes for variables: give it your body template."
+            }
+            VerificationReason::SealExpired => {
+                "Seal with a longer expiry than the upload takes, and check this server's clock."
+            }
+            VerificationReason::Replayed => {
+                "Somebody repeats an old callback, or OSS delivered it to two of the callback's URLs: answer it without acting again."
+            }
+        }
+    }
+}
+
 /// The facts that an error can carry beside kind and message, as (name, type).
 pub const ERROR_FACTS: &[(&str, &str)] = &[
     ("field", "string"),

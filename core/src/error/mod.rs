@@ -5,7 +5,7 @@ mod kind;
 use std::borrow::Cow;
 use std::fmt;
 
-pub use kind::{CallbackCause, ERROR_FACTS, ErrorKind};
+pub use kind::{CallbackCause, ERROR_FACTS, ErrorKind, VerificationReason};
 
 /// A `Result` whose error is this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -30,7 +30,7 @@ struct Facts {
     stored: Option<StoredObject>,
     cause: Option<CallbackCause>,
     callback_status: Option<u16>,
-    reason: Option<&'static str>,
+    reason: Option<VerificationReason>,
     source: Option<Source>,
 }
 
@@ -104,7 +104,12 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_reason(mut self, reason: &'static str) -> Error {
+    /// A callback request that is not accepted.
+    pub(crate) fn verification(reason: VerificationReason, message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Verification, message).with_reason(reason)
+    }
+
+    pub(crate) fn with_reason(mut self, reason: VerificationReason) -> Error {
         self.facts.reason = Some(reason);
         self
     }
@@ -131,7 +136,8 @@ impl Error {
 
     /// What to do about it, in one sentence.
     pub fn hint(&self) -> Option<&str> {
-        self.facts.hint.as_deref().or(self.facts.cause.map(CallbackCause::hint))
+        let general = self.facts.cause.map(CallbackCause::hint);
+        self.facts.hint.as_deref().or(general).or(self.facts.reason.map(VerificationReason::hint))
     }
 
     /// HTTP status of OSS's answer.
@@ -199,8 +205,8 @@ impl Error {
         self.facts.callback_status
     }
 
-    /// With `verification`: the stable name of the check that failed.
-    pub fn reason(&self) -> Option<&'static str> {
+    /// With `verification`: the check that failed.
+    pub fn reason(&self) -> Option<VerificationReason> {
         self.facts.reason
     }
 
@@ -223,7 +229,7 @@ impl Error {
             "version_id" => self.version_id().map(FactValue::Text),
             "cause" => self.cause().map(|cause| FactValue::Text(cause.name())),
             "callback_status" => self.callback_status().map(|status| FactValue::Integer(status.into())),
-            "reason" => self.reason().map(FactValue::Text),
+            "reason" => self.reason().map(|reason| FactValue::Text(reason.name())),
             _ => None,
         }
     }
@@ -294,7 +300,7 @@ mod tests {
             })
             .with_stored(StoredObject { etag: text(), crc64: Some(u64::MAX), version_id: text() })
             .with_cause(CallbackCause::BadStatus, Some(502))
-            .with_reason("reason")
+            .with_reason(VerificationReason::WrongSignature)
     }
 
     #[test]

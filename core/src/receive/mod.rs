@@ -1,1 +1,41 @@
 //! The application server's side: is this callback request from OSS, and what does it say.
+//!
+//! # What each layer proves
+//!
+//! 1. **The signature** ([`CallbackVerifier`]) proves that OSS sent this body to this path. It does not
+//!    cover the host, the bucket's owner or the time: any customer of OSS can let OSS sign a body of his
+//!    choice for a path of his choice, by naming a server of his own as callback URL, and send the result
+//!    to you, as often as he likes. And OSS's present key is a 512-bit RSA key with MD5, which can be
+//!    factored with modest means. So it keeps out strangers and accidents, not an attacker.
+//! 2. **The seal** ([`seal`]) proves that whoever started the upload held your secret, or got the sealed
+//!    callback from you, for this very bucket, key and set of variables, not long ago, and with
+//!    [`first_use`](CallbackVerifierBuilder::first_use) once only. It is a full second factor. It does not
+//!    cover what nobody knew before the upload: ETag, size, type, CRC-64.
+//! 3. **Asking OSS** (a HEAD of the object with your credentials) proves what is stored now.
+//!
+//! Act on a callback that matters, such as a payment or a publication, only with layer 2, and on its
+//! size or ETag only with layer 3.
+
+pub mod answer;
+mod diagnose;
+mod event;
+mod fields;
+mod key_url;
+mod keys;
+mod layout;
+mod montgomery;
+mod request;
+mod rsa;
+pub mod seal;
+pub mod signature;
+#[cfg(test)]
+mod testing;
+mod verifier;
+
+pub use event::{CallbackEvent, ImageInfo, Number};
+pub use fields::{Field, FieldKind};
+pub use keys::{KeyFetcher, OFFICIAL_KEY_PEM};
+pub use rsa::PublicKey;
+pub use verifier::{CallbackVerifier, CallbackVerifierBuilder};
+
+use crate::options::BodyType;

@@ -31,6 +31,14 @@ pub struct Cause {
     pub hint: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    pub name: String,
+    pub doc: String,
+    pub hint: String,
+}
+
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum OptionType {
@@ -65,6 +73,7 @@ struct ErrorsFile {
     kind: Vec<Kind>,
     fact: Vec<Fact>,
     cause: Vec<Cause>,
+    reason: Vec<Reason>,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +85,7 @@ pub struct Api {
     pub kinds: Vec<Kind>,
     pub facts: Vec<Fact>,
     pub causes: Vec<Cause>,
+    pub reasons: Vec<Reason>,
     pub options: Vec<ApiOption>,
 }
 
@@ -83,8 +93,13 @@ impl Api {
     pub fn load(root: &Path) -> Result<Api, String> {
         let errors: ErrorsFile = read(&root.join("api/errors.toml"))?;
         let options: OptionsFile = read(&root.join("api/options.toml"))?;
-        let api =
-            Api { kinds: errors.kind, facts: errors.fact, causes: errors.cause, options: options.option };
+        let api = Api {
+            kinds: errors.kind,
+            facts: errors.fact,
+            causes: errors.cause,
+            reasons: errors.reason,
+            options: options.option,
+        };
         api.check()?;
         Ok(api)
     }
@@ -102,6 +117,11 @@ impl Api {
         for fact in &self.facts {
             if !["string", "integer", "u64", "bool"].contains(&fact.ty.as_str()) {
                 return Err(format!("errors.toml: fact {} has unknown type {}", fact.name, fact.ty));
+            }
+        }
+        for (index, reason) in self.reasons.iter().enumerate() {
+            if self.reasons[..index].iter().any(|r| r.name == reason.name) {
+                return Err(format!("errors.toml: reason {} stands twice", reason.name));
             }
         }
         for option in &self.options {

@@ -5,3 +5,4 @@ mod client_faults;
 mod crc_vectors;
 mod sign_vectors;
 mod vectors;
+mod verify_vectors;

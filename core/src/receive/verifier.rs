@@ -1,0 +1,363 @@
+//! The verifier: the order of the checks, and what the user may set.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::diagnose;
+use super::event::{CallbackEvent, read_template};
+use super::key_url::OfficialUrl;
+use super::keys::{KeyFetcher, KeyStore};
+use super::layout::Layout;
+use super::request::{Headers, Request};
+use super::rsa::PublicKey;
+use super::seal;
+use super::signature;
+use crate::callback::Callback;
+use crate::credentials::Secret;
+use crate::error::{Error, Result, VerificationReason as Reason};
+use crate::options::BodyType;
+
+/// A body of this library's making stays far below; each variable may stand in it several times.
+const DEFAULT_MAX_BODY: usize = 1024 * 1024;
+/// A key URL of 256 characters and its prefix take less.
+const MAX_KEY_URL: usize = 1024;
+
+type Fresh = Box<dyn Fn(&str, SystemTime) -> bool + Send + Sync>;
+
+/// Verifies callback requests. Cheap to clone; one serves all threads.
+///
+/// The default needs no settings and, for OSS's present key, no network. What each check proves stands
+/// in the [module's head](super).
+///
+/// ```
+/// use oss_callback::receive::CallbackVerifier;
+///
+/// let verifier = CallbackVerifier::builder().build()?;
+/// let (target, body) = ("/index.php?id=1&index=2", "bucket=yonghu-test");
+/// let authorization =
+///     "kKQeGTRccDKyHB3H9vF+xYMSrmhMZjzzl2/kdD1ktNVgbWEfYTQG0G2SU/RaHBovRCE8OkQDjC3uG33esH2txA==";
+/// let key_url = "aHR0cDovL2dvc3NwdWJsaWMuYWxpY2RuLmNvbS9jYWxsYmFja19wdWJfa2V5X3YxLnBlbQ==";
+/// let headers = [("authorization", authorization), ("x-oss-pub-key-url", key_url)];
+/// let event = verifier.verify("POST", target, headers, body.as_bytes())?;
+/// assert_eq!(event.bucket(), Some("yonghu-test"));
+/// # Ok::<(), oss_callback::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct CallbackVerifier {
+    settings: Arc<Settings>,
+}
+
+struct Settings {
+    trusted: Vec<PublicKey>,
+    official: Option<KeyStore>,
+    max_body: usize,
+    any_version: bool,
+    body_type: Option<BodyType>,
+    layout: Option<Layout>,
+    seal_secrets: Vec<Secret>,
+    fresh: Option<Fresh>,
+}
+
+/// Settings of a [`CallbackVerifier`]; made by [`CallbackVerifier::builder`].
+#[derive(Default)]
+#[must_use]
+pub struct CallbackVerifierBuilder {
+    trusted: Vec<Vec<u8>>,
+    official: Option<bool>,
+    fetcher: Option<Box<dyn KeyFetcher>>,
+    key_scheme_as_named: bool,
+    max_body: Option<usize>,
+    any_version: bool,
+    template: Option<(String, BodyType)>,
+    seal_secrets: Vec<Secret>,
+    fresh: Option<Fresh>,
+}
+
+impl CallbackVerifierBuilder {
+    /// Trusts a public key (PEM, SubjectPublicKeyInfo): an emulator's, or OSS's own to pin it. Call it
+    /// again for more.
+    ///
+    /// Trust is in the key: a signature by it is accepted whatever key URL the request names, and that
+    /// URL is not contacted. A verifier with trusted keys trusts these **only**, so that a test key that
+    /// is left in a production configuration shows at once; see [`official_keys`](Self::official_keys).
+    pub fn trusted_key(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.trusted.push(pem.into());
+        self
+    }
+
+    /// Whether keys at OSS's own key URLs are trusted.
+    ///
+    /// Default: true without trusted keys, false with them.
+    pub fn official_keys(mut self, trust: bool) -> Self {
+        self.official = Some(trust);
+        self
+    }
+
+    /// Gets the PEM of official keys, in place of this library's own way: `Fn(&str) -> Result<Vec<u8>, E>`.
+    ///
+    /// It replaces the fetching and the key that is built in, never the rule for key URLs: it is not
+    /// called for a URL that is not OSS's. Its answers are remembered. Calls of `verify` wait for it.
+    pub fn fetch_key(mut self, fetcher: impl KeyFetcher + 'static) -> Self {
+        self.fetcher = Some(Box::new(fetcher));
+        self
+    }
+
+    /// Fetches a key by http where the request names http, instead of always by https.
+    ///
+    /// Default: false. Whoever can alter such a fetch can forge callbacks.
+    pub fn key_scheme_as_named(mut self, as_named: bool) -> Self {
+        self.key_scheme_as_named = as_named;
+        self
+    }
+
+    /// Largest body in bytes.
+    ///
+    /// Default: 1 MiB.
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = Some(bytes);
+        self
+    }
+
+    /// Accepts requests whose `x-oss-signature-version` is another than 1.0, and checks them as 1.0.
+    ///
+    /// Default: false. OSS mentions a version 2.0 and describes it nowhere.
+    pub fn any_signature_version(mut self, accept: bool) -> Self {
+        self.any_version = accept;
+        self
+    }
+
+    /// The callback body as it is given to OSS, with its `${…}`: tells which field holds what.
+    ///
+    /// Default: fields by OSS's own names, all others are custom variables; form or JSON by the
+    /// request's Content-Type, which OSS does not sign.
+    pub fn template(mut self, body: impl Into<String>, body_type: BodyType) -> Self {
+        self.template = Some((body.into(), body_type));
+        self
+    }
+
+    /// [`template`](Self::template) of a callback of this library.
+    pub fn callback(self, callback: &Callback) -> Self {
+        match callback.body() {
+            Some(body) => self.template(body, callback.body_type()),
+            None => self,
+        }
+    }
+
+    /// Demands a seal, made with this secret or another of those given (for rotation).
+    ///
+    /// Default: none; seals are not checked.
+    pub fn seal_secret(mut self, secret: impl Into<Secret>) -> Self {
+        self.seal_secrets.push(secret.into());
+        self
+    }
+
+    /// Asked last, of every seal that is right: with its nonce and expiry, whether this is the first
+    /// time. Remember the nonce until the expiry; return false to refuse a replay. It must be atomic:
+    /// of two calls with one nonce only one may get true.
+    ///
+    /// Default: none; replays within the expiry are accepted.
+    pub fn first_use(mut self, is_first: impl Fn(&str, SystemTime) -> bool + Send + Sync + 'static) -> Self {
+        self.fresh = Some(Box::new(is_first));
+        self
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// `invalid_argument` for a key that is not an RSA public key, a template that cannot be read
+    /// backwards, a secret under 16 bytes, `first_use` without a secret, or if no key is trusted at all.
+    pub fn build(self) -> Result<CallbackVerifier> {
+        let trusted = self.trusted.iter().map(PublicKey::from_pem).collect::<Result<Vec<_>>>()?;
+        let official = self.official.unwrap_or(trusted.is_empty());
+        if !official && trusted.is_empty() {
+            return Err(Error::invalid_argument("official_keys", "must not be false without a trusted key"));
+        }
+        for secret in &self.seal_secrets {
+            seal::check_secret("seal_secret", secret)?;
+        }
+        if self.fresh.is_some() && self.seal_secrets.is_empty() {
+            let message = "needs a seal_secret: without a seal there is no nonce";
+            return Err(Error::invalid_argument("first_use", message));
+        }
+        let built_in = self.fetcher.is_none();
+        let layout = self.template.as_ref().map(|(body, ty)| read_template(body, *ty)).transpose()?;
+        let settings = Settings {
+            trusted,
+            official: official.then(|| KeyStore::new(self.fetcher, built_in, self.key_scheme_as_named)),
+            max_body: self.max_body.unwrap_or(DEFAULT_MAX_BODY),
+            any_version: self.any_version,
+            body_type: self.template.map(|(_, body_type)| body_type),
+            layout,
+            seal_secrets: self.seal_secrets,
+            fresh: self.fresh,
+        };
+        Ok(CallbackVerifier { settings: Arc::new(settings) })
+    }
+}
+
+impl CallbackVerifier {
+    /// Settings to be filled in.
+    pub fn builder() -> CallbackVerifierBuilder {
+        CallbackVerifierBuilder::default()
+    }
+
+    /// Verifies a callback request and tells what it says.
+    ///
+    /// `target` is the raw request target with its query (`/cb?id=1`; a whole URL is read as its path and
+    /// query), `headers` are all the request's as they arrived, `body` is the raw bytes. It may wait
+    /// for a key to be fetched.
+    ///
+    /// # Errors
+    /// `verification`, with the failed check as [`reason`](Error::reason) and, where it can be told, the
+    /// accident that explains it as [`hint`](Error::hint). Both are for your log: to the sender answer
+    /// [`refusal`](super::answer::refusal).
+    pub fn verify<N: AsRef<str>, V: AsRef<[u8]>>(
+        &self,
+        method: &str,
+        target: &str,
+        headers: impl IntoIterator<Item = (N, V)>,
+        body: &[u8],
+    ) -> Result<CallbackEvent> {
+        self.verify_at(method, target, headers, body, SystemTime::now())
+    }
+
+    /// [`verify`](Self::verify) at a given time, which only a seal's expiry depends on.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_at<N: AsRef<str>, V: AsRef<[u8]>>(
+        &self,
+        method: &str,
+        target: &str,
+        headers: impl IntoIterator<Item = (N, V)>,
+        body: &[u8],
+        now: SystemTime,
+    ) -> Result<CallbackEvent> {
+        let request = Request::read(method, target, headers, body, self.settings.max_body)?;
+        self.check_signature(&request)?;
+        let settings = &self.settings;
+        let body_type = settings.body_type.unwrap_or_else(|| body_type(&request.headers));
+        let event = CallbackEvent::with_layout(body, body_type, settings.layout.as_ref())?;
+        if settings.seal_secrets.is_empty() { Ok(event) } else { self.check_seal(event, now) }
+    }
+
+    /// Only the signature, not the body or the seal: for bodies that are neither form nor JSON.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_signature<N: AsRef<str>, V: AsRef<[u8]>>(
+        &self,
+        method: &str,
+        target: &str,
+        headers: impl IntoIterator<Item = (N, V)>,
+        body: &[u8],
+    ) -> Result<()> {
+        self.check_signature(&Request::read(method, target, headers, body, self.settings.max_body)?)
+    }
+
+    fn check_signature(&self, request: &Request<'_>) -> Result<()> {
+        let refuse = |reason, message: &str| Err(Error::verification(reason, message));
+        let headers = &request.headers;
+        if let Some(version) = headers.version.as_deref().filter(|version| *version != "1.0")
+            && !self.settings.any_version
+        {
+            let message = format!("the request is signed by version {version:.20?}");
+            return Err(Error::verification(Reason::UnsupportedVersion, message));
+        }
+        let Some(authorization) = headers.authorization.as_deref() else {
+            return refuse(Reason::MissingAuthorization, "the header authorization is missing");
+        };
+        let Some(signature) = signature::decode(authorization) else {
+            return refuse(
+                Reason::BadAuthorization,
+                "the header authorization is not the Base64 of a signature",
+            );
+        };
+        let digest = signature::digest(request.target, request.body);
+        let trusted = &self.settings.trusted;
+        if trusted.iter().any(|key| key.verify_md5(&digest, &signature)) {
+            return Ok(());
+        }
+        let Some(store) = &self.settings.official else {
+            let signed = trusted.iter().find_map(|key| key.signed_md5(&signature));
+            return Err(wrong_signature(request, signed, "any of the trusted keys"));
+        };
+        let key_url = named_key_url(headers)?;
+        let Some(official) = OfficialUrl::check(&key_url) else {
+            let message = format!("the key's URL is not one of OSS's: {key_url:.200?}");
+            return Err(Error::verification(Reason::KeyUrlRefused, message));
+        };
+        let key = store.key(official)?;
+        match key.signed_md5(&signature) {
+            Some(signed) if signed == digest => Ok(()),
+            signed => Err(wrong_signature(request, signed, "the key that the request names")),
+        }
+    }
+
+    fn check_seal(&self, event: CallbackEvent, now: SystemTime) -> Result<CallbackEvent> {
+        let Some(token) = event.seal_token().filter(|token| !token.is_empty()) else {
+            let message = "the callback holds no seal, and this verifier demands one";
+            return Err(Error::verification(Reason::SealMissing, message));
+        };
+        let (Some(bucket), Some(key)) = (event.bucket(), event.key()) else {
+            let message = "the callback names no bucket or no object, so its seal cannot be checked";
+            return Err(Error::verification(Reason::SealWrong, message));
+        };
+        let secrets = &self.settings.seal_secrets;
+        let seal = seal::verify(secrets, bucket, key, event.variables(), token, now)?;
+        if self.settings.fresh.as_ref().is_some_and(|fresh| !fresh(&seal.nonce, seal.expires_at)) {
+            return Err(Error::verification(Reason::Replayed, "the callback's seal was used before"));
+        }
+        Ok(event.sealed_by(seal))
+    }
+}
+
+impl std::fmt::Debug for CallbackVerifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let settings = &self.settings;
+        f.debug_struct("CallbackVerifier")
+            .field("trusted_keys", &settings.trusted.len())
+            .field("official_keys", &settings.official.is_some())
+            .field("seal_secrets", &settings.seal_secrets)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The key URL that the request names, decoded and not yet judged.
+fn named_key_url(headers: &Headers) -> Result<String> {
+    let Some(encoded) = headers.key_url.as_deref() else {
+        return Err(Error::verification(Reason::MissingKeyUrl, "the header x-oss-pub-key-url is missing"));
+    };
+    let decoded = (encoded.len() <= MAX_KEY_URL).then(|| STANDARD.decode(encoded).ok()).flatten();
+    decoded.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
+        Error::verification(Reason::BadKeyUrl, "the header x-oss-pub-key-url is not the Base64 of a URL")
+    })
+}
+
+/// The signature fails: was it made by the key over something else, or not by the key at all?
+fn wrong_signature(request: &Request<'_>, signed: Option<[u8; 16]>, key: &str) -> Error {
+    match signed {
+        Some(signed) => {
+            let message = format!("the signature is by {key}, but not over this target and body");
+            Error::verification(Reason::WrongSignature, message).with_hint(diagnose::explain(request, signed))
+        }
+        None => {
+            let message = format!("the signature is not by {key}");
+            Error::verification(Reason::WrongSignature, message)
+                .with_hint("The request is forged, or something altered Authorization on its way")
+        }
+    }
+}
+
+/// By Content-Type, and form if it says nothing known.
+fn body_type(headers: &Headers) -> BodyType {
+    let content_type = headers.content_type.as_deref().unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    BodyType::from_media_type(&media_type).unwrap_or(BodyType::Form)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,284 @@
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use ::rsa::pkcs8::{DecodePrivateKey, EncodePublicKey, LineEnding};
+use ::rsa::{Pkcs1v15Sign, RsaPrivateKey};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::super::seal::seal;
+use super::*;
+
+const V1_URL: &str = "http://gosspublic.alicdn.com/callback_pub_key_v1.pem";
+const SECRET: &str = "a secret of more than sixteen bytes";
+
+/// Plays OSS with a key of the vectors.
+struct Oss(RsaPrivateKey);
+
+impl Oss {
+    fn new(name: &str) -> Oss {
+        let keys: serde_json::Value =
+            serde_json::from_str(include_str!("../../../../tests/vectors/test_keys.json")).unwrap();
+        Oss(RsaPrivateKey::from_pkcs8_pem(keys["keys"][name]["private_pem"].as_str().unwrap()).unwrap())
+    }
+
+    fn pem(&self) -> String {
+        self.0.to_public_key().to_public_key_pem(LineEnding::LF).unwrap()
+    }
+
+    fn sign(&self, target: &str, body: &[u8]) -> String {
+        let prefix = [0x30, 0x20, 0x30, 0x0c, 6, 8, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 2, 5, 5, 0, 4, 0x10];
+        let scheme = Pkcs1v15Sign { hash_len: Some(16), prefix: prefix.into() };
+        STANDARD.encode(self.0.sign(scheme, &signature::digest(target, body)).unwrap())
+    }
+
+    fn headers(&self, target: &str, body: &[u8]) -> Vec<(&'static str, String)> {
+        vec![
+            ("authorization", self.sign(target, body)),
+            ("x-oss-pub-key-url", STANDARD.encode(V1_URL)),
+            ("content-type", "application/x-www-form-urlencoded".to_owned()),
+        ]
+    }
+}
+
+fn reason<T: std::fmt::Debug>(result: Result<T>) -> &'static str {
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), crate::ErrorKind::Verification, "{error}");
+    error.reason().unwrap().name()
+}
+
+fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+#[test]
+fn each_failed_check_has_its_own_reason() {
+    let oss = Oss::new("oss_like");
+    let verifier = CallbackVerifier::builder().trusted_key(oss.pem()).official_keys(true).max_body(100);
+    let verifier = verifier.build().unwrap();
+    let body = b"bucket=b&object=k".as_slice();
+    let good = oss.headers("/cb", body);
+    let check = |headers: &[(&str, String)]| {
+        verifier.verify("POST", "/cb", headers.iter().map(|(name, value)| (*name, value)), body)
+    };
+    assert!(check(&good).is_ok());
+    let with = |name: &str, value: &str| {
+        let mut headers = good.clone();
+        headers.iter_mut().filter(|(known, _)| *known == name).for_each(|(_, old)| *old = value.to_owned());
+        headers
+    };
+    let stranger = Oss::new("attacker").sign("/cb", body);
+    let without = |name: &str| good.iter().filter(|(known, _)| *known != name).cloned().collect::<Vec<_>>();
+    assert_eq!(reason(verifier.verify("GET", "/cb", good.clone(), body)), "wrong_method");
+    assert_eq!(reason(verifier.verify("POST", "cb", good.clone(), body)), "bad_target");
+    assert_eq!(reason(verifier.verify("POST", "/cb", good.clone(), &[b'a'; 101])), "body_too_large");
+    assert_eq!(reason(check(&[good.clone(), good.clone()].concat())), "duplicate_header");
+    let version =
+        |version: &str| [good.clone(), vec![("X-Oss-Signature-Version", version.to_owned())]].concat();
+    assert!(check(&version("1.0")).is_ok());
+    assert_eq!(reason(check(&version("2.0"))), "unsupported_version");
+    assert_eq!(reason(check(&without("authorization"))), "missing_authorization");
+    assert_eq!(reason(check(&with("authorization", "OSS id:signature"))), "bad_authorization");
+    let mut forged = with("authorization", &stranger);
+    assert_eq!(reason(check(&forged)), "wrong_signature");
+    forged.retain(|(name, _)| *name != "x-oss-pub-key-url");
+    assert_eq!(reason(check(&forged)), "missing_key_url");
+    for (url, expected) in [
+        ("not base64!", "bad_key_url".to_owned()),
+        (&STANDARD.encode(b"\xff\xfe"), "bad_key_url".to_owned()),
+        (&"A".repeat(2000), "bad_key_url".to_owned()),
+        ("", "key_url_refused".to_owned()),
+        (&STANDARD.encode("http://evil.example/k.pem"), "key_url_refused".to_owned()),
+        (&STANDARD.encode("http://gosspublic.alicdn.com/v2.pem"), "key_unavailable".to_owned()),
+    ] {
+        let mut headers = forged.clone();
+        headers.push(("x-oss-pub-key-url", url.to_owned()));
+        assert_eq!(reason(check(&headers)), expected, "{url:.60}");
+    }
+}
+
+#[test]
+fn trusted_keys_alone_shut_out_oss_itself_and_need_no_key_url() {
+    let (oss, other) = (Oss::new("oss_like"), Oss::new("big"));
+    let body = b"bucket=b";
+    let only = CallbackVerifier::builder().trusted_key(oss.pem()).trusted_key(other.pem()).build().unwrap();
+    for signer in [&oss, &other] {
+        let headers = [("Authorization", signer.sign("/cb", body))];
+        assert_eq!(only.verify("POST", "/cb", headers, body).unwrap().bucket(), Some("b"));
+    }
+    let real = [
+        (
+            "authorization",
+            "kKQeGTRccDKyHB3H9vF+xYMSrmhMZjzzl2/kdD1ktNVgbWEfYTQG0G2SU/RaHBovRCE8OkQDjC3uG33esH2txA==",
+        ),
+        ("x-oss-pub-key-url", "aHR0cDovL2dvc3NwdWJsaWMuYWxpY2RuLmNvbS9jYWxsYmFja19wdWJfa2V5X3YxLnBlbQ=="),
+    ];
+    let (target, body) = ("/index.php?id=1&index=2", b"bucket=yonghu-test");
+    assert_eq!(reason(only.verify("POST", target, real, body)), "wrong_signature");
+    let both = CallbackVerifier::builder().trusted_key(oss.pem()).official_keys(true).build().unwrap();
+    assert!(both.verify("POST", target, real, body).is_ok());
+    let default = CallbackVerifier::builder().build().unwrap();
+    assert!(default.verify("POST", target, real, body).is_ok());
+    assert_eq!(reason(default.verify("POST", target, oss.headers(target, body), body)), "wrong_signature");
+}
+
+#[test]
+fn a_key_url_that_is_not_official_is_never_asked_for() {
+    let (attacker, calls) = (Oss::new("attacker"), Arc::new(AtomicUsize::new(0)));
+    let (counter, pem) = (calls.clone(), attacker.pem());
+    let fetch = move |_: &str| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Ok::<_, String>(pem.clone().into_bytes())
+    };
+    let verifier = CallbackVerifier::builder().fetch_key(fetch).build().unwrap();
+    for url in [
+        "http://evil.example/k.pem",
+        "http://gosspublic.alicdn.com.evil.example/k.pem",
+        "http://127.0.0.1/k.pem",
+    ] {
+        let headers =
+            [("authorization", attacker.sign("/cb", b"")), ("x-oss-pub-key-url", STANDARD.encode(url))];
+        assert_eq!(reason(verifier.verify("POST", "/cb", headers, b"")), "key_url_refused");
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_failure_names_the_accident_behind_it() {
+    let oss = Oss::new("oss_like");
+    let verifier = CallbackVerifier::builder().trusted_key(oss.pem()).build().unwrap();
+    let error = verifier.verify("POST", "/cb", oss.headers("/cb?id=1", b"a=1"), b"a=1").unwrap_err();
+    assert!(error.message().contains("not over this target and body"), "{error}");
+    let error = verifier.verify("POST", "/cb", oss.headers("/cb", b"a=1"), b"a=1\n").unwrap_err();
+    assert!(error.hint().unwrap().contains("line end was added"), "{error}");
+    let forged = Oss::new("attacker").headers("/cb", b"a=1");
+    let error = verifier.verify("POST", "/cb", forged, b"a=1").unwrap_err();
+    assert!(error.message().contains("not by any of the trusted keys"), "{error}");
+}
+
+#[test]
+fn the_content_type_decides_how_a_body_is_read_unless_a_template_does() {
+    let oss = Oss::new("oss_like");
+    let verify = |verifier: &CallbackVerifier, content_type: &str, body: &[u8]| {
+        let headers = [("Authorization", oss.sign("/", body)), ("Content-Type", content_type.to_owned())];
+        verifier.verify("POST", "/", headers, body)
+    };
+    let plain = CallbackVerifier::builder().trusted_key(oss.pem()).build().unwrap();
+    let json = br#"{"object":"a&bucket=other"}"#;
+    assert_eq!(
+        verify(&plain, "Application/JSON; charset=utf-8", json).unwrap().key(),
+        Some("a&bucket=other")
+    );
+    assert_eq!(reason(verify(&plain, "application/json", b"object=k")), "malformed_body");
+    assert!(
+        plain.verify_signature("POST", "/", [("authorization", oss.sign("/", b"\xff"))], b"\xff").is_ok()
+    );
+    let callback = Callback::builder("https://app.example.com/cb").body_type(BodyType::Json).build().unwrap();
+    let fixed = CallbackVerifier::builder().trusted_key(oss.pem()).callback(&callback).build().unwrap();
+    let body = br#"{"bucket":"b","object":"k","etag":"E","size":1,"mimeType":"t"}"#;
+    let event = verify(&fixed, "application/x-www-form-urlencoded", body).unwrap();
+    assert_eq!((event.key(), event.size().value()), (Some("k"), Some(1)));
+}
+
+/// Seals for bucket `b` and key `k`, expiring at 1000.
+fn sealed_body(variables: &[(&str, &str)], nonce: &str) -> String {
+    let seal = seal(&Secret::new(SECRET), "b", "k", variables.iter().copied(), nonce, at(1000)).unwrap();
+    let variables: String = variables.iter().map(|(name, value)| format!("&{name}={value}")).collect();
+    format!("bucket=b&object=k&size=1{variables}&seal={seal}")
+}
+
+#[test]
+fn a_seal_is_demanded_checked_and_accepted_once() {
+    let oss = Oss::new("oss_like");
+    let used = Mutex::new(HashSet::new());
+    let first = move |nonce: &str, expiry: SystemTime| {
+        assert_eq!(expiry, at(1000));
+        used.lock().unwrap().insert(nonce.to_owned())
+    };
+    let builder =
+        || CallbackVerifier::builder().trusted_key(oss.pem()).seal_secret("the new secret of this year");
+    let verifier = builder().seal_secret(SECRET).first_use(first).build().unwrap();
+    let at_time = |verifier: &CallbackVerifier, body: &str, now| {
+        let body = body.as_bytes();
+        verifier.verify_at("POST", "/cb", oss.headers("/cb", body), body, at(now))
+    };
+    let body = sealed_body(&[("order", "42")], "nonce-nonce-nonce");
+    assert_eq!(reason(at_time(&verifier, &body, 1000)), "seal_expired");
+    assert_eq!(reason(at_time(&verifier, &body.replace("order=42", "order=43"), 1)), "seal_wrong");
+    assert_eq!(reason(at_time(&verifier, &body.replace("object=k", "object=l"), 1)), "seal_wrong");
+    assert_eq!(reason(at_time(&verifier, &format!("{body}&role=admin"), 1)), "seal_wrong");
+    assert_eq!(reason(at_time(&verifier, &body.replace("bucket=b&", ""), 1)), "seal_wrong");
+    assert_eq!(reason(at_time(&verifier, "bucket=b&object=k", 1)), "seal_missing");
+    assert_eq!(reason(at_time(&verifier, "bucket=b&object=k&seal=", 1)), "seal_missing");
+    let event = at_time(&verifier, &body, 999).unwrap();
+    assert_eq!(event.seal().unwrap().nonce, "nonce-nonce-nonce");
+    assert_eq!(event.variables().collect::<Vec<_>>(), [("order", "42")]);
+    assert_eq!(reason(at_time(&verifier, &body, 999)), "replayed");
+    assert!(at_time(&verifier, &sealed_body(&[], "another-nonce-16"), 1).is_ok());
+    let others = builder().build().unwrap();
+    assert_eq!(reason(at_time(&others, &body, 1)), "seal_wrong");
+    let error = at_time(&others, &body, 1).unwrap_err();
+    assert!(!format!("{error} {error:?} {others:?}").contains("secret of"), "{error} {others:?}");
+}
+
+#[test]
+fn a_seal_fits_a_users_own_template_with_constants_in_it() {
+    let oss = Oss::new("oss_like");
+    let template = "b=${bucket}&k=${object}&source=web&o=${x:order}&s=${x:seal}";
+    let seal =
+        seal(&Secret::new(SECRET), "b", "k", [("x:order", "4 2")], "nonce-nonce-nonce", at(1000)).unwrap();
+    let body = format!("b=b&k=k&source=web&o=4%202&s={seal}");
+    let headers = oss.headers("/cb", body.as_bytes());
+    let builder = || CallbackVerifier::builder().trusted_key(oss.pem()).seal_secret(SECRET);
+    let with = builder().template(template, BodyType::Form).build().unwrap();
+    assert!(with.verify_at("POST", "/cb", headers.clone(), body.as_bytes(), at(1)).is_ok());
+    let without = builder().build().unwrap();
+    let outcome = without.verify_at("POST", "/cb", headers, body.as_bytes(), at(1));
+    assert_eq!(reason(outcome), "seal_missing", "without the template `s` is just a variable");
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    for (field, builder) in [
+        ("public key", CallbackVerifier::builder().trusted_key("-----BEGIN CERTIFICATE-----")),
+        ("official_keys", CallbackVerifier::builder().official_keys(false)),
+        ("seal_secret", CallbackVerifier::builder().seal_secret("short")),
+        ("first_use", CallbackVerifier::builder().first_use(|_, _| true)),
+        ("template", CallbackVerifier::builder().template("a=${nonsense}", BodyType::Form)),
+    ] {
+        assert_eq!(builder.build().unwrap_err().field(), Some(field));
+    }
+}
+
+#[test]
+fn no_request_makes_it_panic() {
+    let (oss, mut random) = (Oss::new("oss_like"), super::super::testing::Random::new(5));
+    let verifier = CallbackVerifier::builder().trusted_key(oss.pem()).official_keys(true).seal_secret(SECRET);
+    let verifier = verifier.build().unwrap();
+    let names = [
+        "authorization",
+        "x-oss-pub-key-url",
+        "content-type",
+        "content-md5",
+        "x-original-uri",
+        "x-forwarded-prefix",
+    ];
+    let text = |random: &mut super::super::testing::Random| {
+        let length = random.below(30);
+        random.bytes(length)
+    };
+    for _ in 0..3_000 {
+        let target = format!("/{}", String::from_utf8_lossy(&text(&mut random)));
+        let body = text(&mut random);
+        let mut headers: Vec<(&str, Vec<u8>)> =
+            (0..random.below(5)).map(|_| (names[random.below(names.len())], text(&mut random))).collect();
+        if random.below(2) == 0 {
+            // A real signature over something else, so that the diagnosis runs.
+            headers.retain(|(name, _)| *name != "authorization");
+            headers.push(("authorization", oss.sign("/cb", b"a=1").into_bytes()));
+        }
+        assert!(verifier.verify("POST", &target, headers, &body).is_err());
+    }
+}
