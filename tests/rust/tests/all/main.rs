@@ -3,5 +3,6 @@
 mod callback_vectors;
 mod client_faults;
 mod crc_vectors;
+mod layout;
 mod sign_vectors;
 mod vectors;
