@@ -22,9 +22,8 @@ export const load = createRequire(join(process.env.OSS_CALLBACK_PEERS_NODE ?? he
 /** Starts `oss-callback serve`; gives the environment that it printed, and `stop()`. */
 export async function startEmulator() {
   const cli = process.env.OSS_CALLBACK_CLI ?? join(here, '../../target/debug/oss-callback')
-  const child = spawn(cli, ['serve'], { stdio: ['ignore', 'pipe', 'pipe'] })
-  // A run that ends in the middle must not leave an emulator behind.
-  process.on('exit', () => child.kill())
+  // Our end of its standard input closes however we end, so that no emulator is left behind.
+  const child = spawn(cli, ['serve', '--exit-when-stdin-closes'])
   const exit = once(child, 'exit')
   let log = ''
   child.stderr.on('data', (chunk) => (log += chunk))

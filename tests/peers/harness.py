@@ -33,8 +33,13 @@ class Emulator:
         root = Path(__file__).resolve().parents[2]
         cli = os.environ.get("OSS_CALLBACK_CLI", str(root / "target/debug/oss-callback"))
         self._log = tempfile.TemporaryFile(mode="w+")
+        # Our end of its standard input closes however we end, so that no emulator is left behind.
         self._process = subprocess.Popen(
-            [cli, "serve"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log, text=True
+            [cli, "serve", "--exit-when-stdin-closes"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
         )
         self._watchdog = threading.Timer(PATIENCE, self._process.kill)
         self._watchdog.start()
@@ -69,6 +74,7 @@ class Emulator:
             self._process.wait()
             raise
         finally:
+            self._process.stdin.close()
             self._process.stdout.close()
             self._log.close()
 

@@ -5,31 +5,36 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
 const NAMES: [&str; 4] = ["OSS_ENDPOINT", "OSS_REGION", "OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"];
 const START: Duration = Duration::from_secs(30);
 
-/// A running emulator; it ends with this value.
+/// A running emulator; it ends with this value, or with this process, however that ends.
 pub struct Emulator {
     child: Child,
+    /// Held open: the emulator ends when it closes.
+    _stdin: ChildStdin,
     /// The environment that it printed for its users.
     pub environment: Vec<(String, String)>,
 }
 
 impl Emulator {
     /// Starts `program serve` and waits until it has printed its environment. What it logs goes to `log`.
-    pub fn start(mut serve: Command, log: &Path) -> Result<Emulator, String> {
+    pub fn start(mut program: Command, log: &Path) -> Result<Emulator, String> {
         let file = File::create(log).map_err(|e| format!("{}: {e}", log.display()))?;
-        let mut child = serve
+        let mut child = program
+            .args(["serve", "--exit-when-stdin-closes"])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(file)
             .spawn()
-            .map_err(|e| format!("{}: {e}", serve.get_program().display()))?;
+            .map_err(|e| format!("{}: {e}", program.get_program().display()))?;
         let out = child.stdout.take().expect("stdout is piped");
-        let mut emulator = Emulator { child, environment: Vec::new() };
+        let stdin = child.stdin.take().expect("stdin is piped");
+        let mut emulator = Emulator { child, _stdin: stdin, environment: Vec::new() };
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
             // Read to the end, so that the emulator never waits on a full pipe.
@@ -117,9 +122,9 @@ mod tests {
     #[cfg(unix)]
     fn an_emulator_that_ends_early_is_reported_with_what_it_said() {
         let log = std::env::temp_dir().join(format!("xtask-serve-{}.log", std::process::id()));
-        let mut serve = Command::new("sh");
-        serve.args(["-c", "echo export OSS_REGION=a; echo port taken >&2; exit 1"]);
-        let error = Emulator::start(serve, &log).err().unwrap();
+        let mut program = Command::new("sh");
+        program.args(["-c", "echo export OSS_REGION=a; echo port taken >&2; exit 1"]);
+        let error = Emulator::start(program, &log).err().unwrap();
         assert!(error.contains("OSS_ENDPOINT") && error.contains("port taken"), "{error}");
         std::fs::remove_file(log).unwrap();
     }

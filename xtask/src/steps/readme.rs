@@ -51,9 +51,8 @@ impl Room {
         let folder = run.target.join("readme");
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-        let mut serve = run.command(run.program("oss-callback"));
-        serve.arg("serve");
-        let emulator = Emulator::start(serve, &run.target.join("readme-emulator.log"))?;
+        let program = run.command(run.program("oss-callback"));
+        let emulator = Emulator::start(program, &run.target.join("readme-emulator.log"))?;
         let mut environment = emulator.environment.clone();
         environment.push(("CALLBACK_URL".to_owned(), serve::application_server(ANSWER)?));
         Ok(Room { folder, environment, _emulator: emulator })
