@@ -1,19 +1,33 @@
 //! The project's own commands: `cargo xtask <command>`. CI runs nothing that a laptop cannot.
 
 mod codegen;
+mod markdown;
+mod runner;
+mod serve;
+mod steps;
+mod tally;
+mod test;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask <command>
 
   codegen [--check]   write the files generated from api/*.toml; with --check, fail when one is stale
+  test [STEP…]        run every test, or those of the named steps, and count them
+  test --list         name the steps, and what each needs
 ";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
-        ["codegen", rest @ ..] => codegen::run(rest.contains(&"--check")),
+        ["codegen"] => codegen::run(false),
+        ["codegen", "--check"] => codegen::run(true),
+        ["test", rest @ ..] => match test::run(rest) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(message) => Err(message),
+        },
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

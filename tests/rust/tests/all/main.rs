@@ -3,6 +3,7 @@
 mod callback_vectors;
 mod client_faults;
 mod crc_vectors;
+mod layout;
 mod sign_vectors;
 mod vectors;
 mod verify_vectors;
