@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
+use oss_callback::receive::CallbackVerifier;
 use oss_callback::sign::SignRequest;
 use oss_callback::{Callback, Credentials, Signer, checksum};
 
@@ -64,4 +65,24 @@ fn crc64(bencher: Bencher<'_, '_>, bytes: usize) {
 #[divan::bench]
 fn crc64_combine() -> u64 {
     checksum::combine(black_box(0x1234_5678_9abc_def0), black_box(42), black_box(8 << 20))
+}
+
+/// The example of OSS's Callback page, which its own 512-bit key signed.
+#[divan::bench]
+fn verify_callback(bencher: Bencher<'_, '_>) {
+    let verifier = CallbackVerifier::builder().build().expect("well formed");
+    let headers = [
+        ("host", "121.43.113.8"),
+        ("content-type", "application/x-www-form-urlencoded"),
+        (
+            "authorization",
+            "kKQeGTRccDKyHB3H9vF+xYMSrmhMZjzzl2/kdD1ktNVgbWEfYTQG0G2SU/RaHBovRCE8OkQDjC3uG33esH2txA==",
+        ),
+        ("x-oss-pub-key-url", "aHR0cDovL2dvc3NwdWJsaWMuYWxpY2RuLmNvbS9jYWxsYmFja19wdWJfa2V5X3YxLnBlbQ=="),
+    ];
+    bencher.bench_local(|| {
+        verifier
+            .verify("POST", black_box("/index.php?id=1&index=2"), headers, black_box(b"bucket=yonghu-test"))
+            .expect("verifies")
+    });
 }

@@ -198,19 +198,23 @@ fn circumstances(request: &Request<'_>) -> String {
         headers.content_md5.as_deref().map(|sent| sent == STANDARD.encode(Md5::digest(request.body)));
     let finding = match (length, body_is_whole) {
         (_, Some(true)) => {
-            "The body fits its Content-MD5, so look at the target: a proxy rewrote the path, or the query was dropped or changed."
+            "The body fits its Content-MD5, so look at the target: \
+             a proxy rewrote the path, or the query was dropped or changed."
         }
         _ if request.body.is_empty() => {
             "The body is empty: a framework may have read it before; keep the raw bytes."
         }
         (Some(length), _) if length != request.body.len() => {
-            "The body is not as long as its Content-Length says: a framework parsed and re-serialised it; verify the raw bytes."
+            "The body is not as long as its Content-Length says: \
+             a framework parsed and re-serialised it; verify the raw bytes."
         }
         (_, Some(false)) => {
             "The body does not fit its Content-MD5: it was altered on its way; verify the raw bytes."
         }
         _ => {
-            "Something changed target or body on the way: a proxy that rewrites the path, a query that was dropped, or a framework that parses and re-serialises the body. Hand over the raw request target and the raw body bytes."
+            "Something changed target or body on the way: a proxy that rewrites the path, \
+             a query that was dropped, or a framework that parses and re-serialises the body. \
+             Hand over the raw request target and the raw body bytes."
         }
     };
     finding.to_owned()

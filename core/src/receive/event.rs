@@ -234,8 +234,10 @@ mod tests {
 
     #[test]
     fn a_form_and_a_json_body_of_the_same_upload_say_the_same() {
-        let json = r#"{"bucket":"photos","object":"a b/猫.jpg","etag":"\"E1\"","size":9,"mimeType":"image/jpeg",
-            "crc64":"11051210869376104954","contentMd5":"","imageInfo":{"width":8,"height":"6","format":"jpg"},
+        let json = r#"{"bucket":"photos","object":"a b/猫.jpg",
+            "etag":"\"E1\"","size":9,"mimeType":"image/jpeg",
+            "crc64":"11051210869376104954","contentMd5":"",
+            "imageInfo":{"width":8,"height":"6","format":"jpg"},
             "clientIp":"1.2.3.4","vpcId":"","reqId":"R","operation":"PutObject","order":"42"}"#;
         let form_body = "bucket=photos&object=a+b%2F%E7%8C%AB.jpg&etag=%22E1%22&size=9&mimeType=image%2Fjpeg\
             &crc64=11051210869376104954&contentMd5=&imageInfo.width=8&imageInfo.height=6&imageInfo.format=jpg\

@@ -185,7 +185,10 @@ fn check_separable(parts: &[Part]) -> Result<(), String> {
         if !later.iter().any(Part::is_variable) {
             break;
         }
-        let separated = matches!(later.first(), Some(Part::Literal(text)) if !text.starts_with(|c: char| c.is_ascii_digit()));
+        let separated = later.first().is_some_and(|next| match next {
+            Part::Literal(text) => !text.starts_with(|c: char| c.is_ascii_digit()),
+            Part::Variable(_) => false,
+        });
         if !separated || !is_number(name) {
             return Err(format!(
                 "where `${{{name}}}` ends cannot be told; give each variable a field of its own"
@@ -248,8 +251,8 @@ mod tests {
 
     #[test]
     fn json_templates_are_read_with_nesting_and_with_variables_in_quotes() {
-        let template = r#"{"f":{"k":${object},"n":${size}},"pic":"${imageInfo.width},${imageInfo.height}","u":["id-${x:user}!"],"c":"\"${"}"#;
-        let template = template.replace(r#","c":"\"${""#, r#","c":"\"$""#);
+        let template = r#"{"f":{"k":${object},"n":${size}},"pic":"${imageInfo.width},${imageInfo.height}",
+            "u":["id-${x:user}!"],"c":"\"$"}"#;
         let body = r#"{"f":{"k":"a\"b","n":12},"pic":"810,539","u":["id-7!!"],"c":"\"$"}"#;
         let wanted = [
             ("imageInfo.height", "539"),
@@ -258,7 +261,7 @@ mod tests {
             ("size", "12"),
             ("x:user", "7!"),
         ];
-        assert_eq!(read(&template, body, BodyType::Json), pairs(&wanted));
+        assert_eq!(read(template, body, BodyType::Json), pairs(&wanted));
     }
 
     #[test]

@@ -106,10 +106,11 @@ impl Headers {
                 read.content_length = Some(text());
             } else if is("x-forwarded-prefix") {
                 read.forwarded_prefix = Some(text());
-            } else if let Some(known) = ORIGINAL_TARGET.into_iter().find(|known| is(known)) {
-                if value.len() <= MAX_TARGET && read.original_targets.len() < ORIGINAL_TARGET.len() {
-                    read.original_targets.push((known, text()));
-                }
+            } else if let Some(known) = ORIGINAL_TARGET.into_iter().find(|known| is(known))
+                && value.len() <= MAX_TARGET
+                && read.original_targets.len() < ORIGINAL_TARGET.len()
+            {
+                read.original_targets.push((known, text()));
             }
         }
         Ok(read)

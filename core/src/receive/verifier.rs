@@ -132,7 +132,8 @@ impl CallbackVerifierBuilder {
     /// The callback body as it is given to OSS, with its `${…}`: tells which field holds what.
     ///
     /// Default: fields by OSS's own names, all others are custom variables; form or JSON by the
-    /// request's Content-Type, which OSS does not sign.
+    /// request's Content-Type, which OSS does not sign. Needed where a custom variable bears the name of
+    /// one of OSS's, such as `operation`.
     pub fn template(mut self, body: impl Into<String>, body_type: BodyType) -> Self {
         self.template = Some((body.into(), body_type));
         self

@@ -11,9 +11,7 @@ use oss_callback::receive::{CallbackVerifier, signature};
 use serde_json::Value;
 
 fn vectors() -> Vec<Value> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../vectors/callback_verify.json");
-    let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    file["vectors"].as_array().unwrap().clone()
+    super::vectors::read("callback_verify")
 }
 
 struct Case<'a> {
@@ -77,7 +75,6 @@ impl<'a> Case<'a> {
 #[test]
 fn every_callback_request_is_judged_as_expected() {
     let vectors = vectors();
-    assert!(vectors.len() >= 45, "{} vectors", vectors.len());
     let mut wrong = Vec::new();
     for case in vectors.iter().map(Case::new) {
         let (outcome, asked) = case.verify();
