@@ -57,13 +57,13 @@ async fn check_hosts(config: &CallbackConfig, parameters: &Parameters) -> Result
 }
 
 fn refusal(rejection: Rejection) -> OssError {
-    if let Some(detail) = &rejection.detail {
+    if let Some(detail) = rejection.detail() {
         tracing::debug!(ec = rejection.ec, "callback refused: {} {detail}", rejection.argument_name);
     }
     let message = rejection.message.into_owned();
     let mut error = oss_error(rejection.http_status, rejection.code, message, rejection.ec);
     error.members = vec![
-        ("ArgumentName".to_owned(), rejection.argument_name.into_owned()),
+        ("ArgumentName".to_owned(), rejection.argument_name.to_owned()),
         ("ArgumentValue".to_owned(), rejection.argument_value),
     ];
     error

@@ -21,7 +21,7 @@ fn expected(ec: &str, message: &str) -> (String, String) {
 
 #[tokio::test]
 async fn every_status_but_200_fails_and_redirects_are_not_followed() {
-    for status in [201, 202, 204, 206, 304, 400, 401, 403, 404, 500, 502, 503] {
+    for status in [101, 201, 202, 204, 206, 304, 400, 401, 403, 404, 500, 502, 503] {
         let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\n{{}}");
         assert_eq!(failure_of(answer).await, expected("203", &format!("Error status : {status}.")));
     }
