@@ -68,7 +68,7 @@ impl CallbackObserver {
         CallbackObserver(Arc::new(tell))
     }
 
-    pub(super) fn tell(&self, attempt: &CallbackAttempt) {
+    pub(crate) fn tell(&self, attempt: &CallbackAttempt) {
         (self.0)(attempt);
     }
 }
