@@ -13,7 +13,7 @@ use crate::address::check_bucket_name;
 use crate::auth::AccessKey;
 use crate::callback::{CallbackConfig, CallbackObserver};
 use crate::clock::Clock;
-use crate::event::{Event, Journal};
+use crate::event::{Event, Journal, Observer};
 use crate::store::Store;
 use crate::{Emulator, Shared, server};
 
@@ -36,7 +36,7 @@ pub struct Builder {
     clock_offset_seconds: i64,
     cnames: Vec<(String, String)>,
     callback: CallbackConfig,
-    observer: Option<Arc<dyn Fn(&Event) + Send + Sync>>,
+    observer: Option<Observer>,
 }
 
 impl Default for Builder {

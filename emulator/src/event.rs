@@ -61,18 +61,19 @@ pub struct RequestRecord {
     pub elapsed: Duration,
 }
 
-type Tell = dyn Fn(&Event) + Send + Sync;
+/// A function that is told of events.
+pub(crate) type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// Passes events on, and remembers requests and callbacks.
 #[derive(Default)]
 pub(crate) struct Journal {
-    observer: Option<Arc<Tell>>,
+    observer: Option<Observer>,
     requests: Mutex<VecDeque<RequestRecord>>,
     callbacks: Mutex<VecDeque<CallbackAttempt>>,
 }
 
 impl Journal {
-    pub fn new(observer: Option<Arc<Tell>>) -> Journal {
+    pub fn new(observer: Option<Observer>) -> Journal {
         Journal { observer, ..Journal::default() }
     }
 

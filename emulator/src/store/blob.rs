@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -96,13 +96,6 @@ impl Place {
             Place::File(path) => disk::remove(path),
         }
     }
-
-    pub fn path(&self) -> Option<&Path> {
-        match self {
-            Place::Memory(_) => None,
-            Place::File(path) => Some(path),
-        }
-    }
 }
 
 /// The bytes of one object or part.
@@ -123,11 +116,6 @@ impl Source {
 }
 
 impl Blob {
-    /// Whether reading may wait for the disk.
-    pub fn on_disk(&self) -> bool {
-        matches!(self.source, Source::File(_))
-    }
-
     pub fn read_all(self) -> io::Result<Bytes> {
         let size = self.size;
         self.range(0, size)?.read_all()
@@ -164,6 +152,7 @@ impl BlobReader {
         self.left
     }
 
+    /// Whether reading may wait for the disk.
     pub fn on_disk(&self) -> bool {
         matches!(self.source, Source::File(_))
     }

@@ -146,7 +146,7 @@ fn what_a_crash_leaves_behind_is_no_object() {
     store.put_bucket("bkt", None, 0).unwrap();
     put(&store, "whole", "hello").unwrap();
     put(&store, "cut", "hello").unwrap();
-    let cut = store.entry_path("bkt", "cut").unwrap();
+    let cut = store.disk.as_ref().unwrap().object_path("bkt", "cut");
     let mut draft = store.draft().unwrap();
     draft.write(Bytes::from("half")).unwrap();
     // A kill runs no destructor: the temporary file and the cut one stay.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blob::{Place, Sealed};
 use super::disk::Record;
-use super::{Condition, Draft, Entry, Index, ObjectMeta, Properties, Store, StoreError};
+use super::{Condition, Draft, Index, ObjectMeta, Properties, Store, StoreError};
 
 /// An upload that was initiated.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -178,13 +178,5 @@ impl Store {
             }
         }
         Ok(draft)
-    }
-
-    /// The object's entry is not touched by its upload's end.
-    #[cfg(test)]
-    pub(super) fn entry_path(&self, bucket: &str, key: &str) -> Option<std::path::PathBuf> {
-        let index = self.lock();
-        let entry: &Entry = index.buckets.get(bucket)?.objects.get(key)?;
-        entry.place.path().map(std::path::Path::to_owned)
     }
 }
