@@ -1,113 +1,69 @@
-//! OSS's side of a callback (placeholder with the agreed interface).
+//! OSS's side of a callback: its parameters are checked before anything is stored, and after the upload
+//! the template is filled, signed and sent, and the application server's answer is judged.
+//!
+//! Parameter rules and template expansion are the core's (`oss_callback::callback`): one home for each
+//! rule. What only OSS does is here: addresses, signing with the private key, delivery, the verdict.
+
+mod answer;
+mod config;
+mod exchange;
+mod failure;
+mod fire;
+mod image;
+mod key;
+mod observer;
+mod prepare;
+mod request;
+mod resolve;
+#[cfg(test)]
+mod tests;
+mod tls;
+
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use config::CallbackConfig;
+pub(crate) use fire::fire;
+pub use key::{SigningKey, SigningKeyError};
+pub use observer::{CallbackAttempt, CallbackObserver};
+pub(crate) use prepare::{Prepared, prepare};
+
+/// What is known of a finished upload.
 #[derive(Clone, Debug)]
 pub(crate) struct UploadFacts {
     pub bucket: String,
+    /// The whole key.
     pub key: String,
+    /// Without quotes.
     pub etag: String,
+    /// Of the whole object, in bytes.
     pub size: u64,
     pub mime_type: String,
     pub crc64: u64,
+    /// Base64, for PutObject and PostObject.
     pub content_md5: Option<String>,
+    /// The uploader's address.
     pub client_ip: IpAddr,
     pub request_id: String,
+    /// `PutObject`, `CompleteMultipartUpload` or `PostObject`.
     pub operation: &'static str,
+    /// Who uploaded: the value of `x-oss-requester`.
     pub requester: String,
+    /// The first bytes of the object, at most 1 MiB, from which imageInfo is read.
     pub image_head: Option<Bytes>,
 }
 
-pub(crate) struct Prepared {}
-
+/// How a callback ended.
+#[derive(Debug)]
 pub(crate) enum Outcome {
+    /// The application server's answer, to be handed to the uploader with status 200.
     Answered { content_type: Option<String>, body: Bytes },
+    /// `203 CallbackFailed`; the object stays stored.
     Failed(crate::OssError),
 }
 
-pub(crate) async fn prepare(
-    _config: &CallbackConfig,
-    _callback: Option<&str>,
-    _callback_var: Option<&str>,
-) -> Result<Option<Prepared>, crate::OssError> {
-    Ok(None)
-}
-
-pub(crate) async fn fire(_config: &CallbackConfig, _prepared: &Prepared, _facts: &UploadFacts) -> Outcome {
-    Outcome::Answered { content_type: None, body: Bytes::new() }
-}
-
-/// Settings of the callback side.
-#[derive(Clone, Debug)]
-pub struct CallbackConfig {
-    /// Strict.
-    pub strict: bool,
-    /// Key URL.
-    pub key_url: String,
-    /// Key.
-    pub signing_key: SigningKey,
-    /// Roots.
-    pub extra_roots_pem: Vec<Vec<u8>>,
-    /// Timeout.
-    pub timeout: Duration,
-    /// Observer.
-    pub observer: Option<CallbackObserver>,
-}
-
-impl Default for CallbackConfig {
-    fn default() -> CallbackConfig {
-        CallbackConfig {
-            strict: false,
-            key_url: String::new(),
-            signing_key: SigningKey {},
-            extra_roots_pem: Vec::new(),
-            timeout: Duration::from_secs(5),
-            observer: None,
-        }
-    }
-}
-
-/// Key.
-#[derive(Clone, Debug)]
-pub struct SigningKey {}
-
-impl SigningKey {
-    /// PEM.
-    pub fn public_key_pem(&self) -> &str {
-        ""
-    }
-}
-
-/// Key error.
-#[derive(Clone, Debug)]
-pub struct SigningKeyError {}
-
-/// One attempt.
-#[derive(Clone, Debug)]
-pub struct CallbackAttempt {
-    /// Upload.
-    pub request_id: String,
-}
-
-/// Observer.
-#[derive(Clone)]
-pub struct CallbackObserver(Arc<dyn Fn(&CallbackAttempt) + Send + Sync>);
-
-impl CallbackObserver {
-    /// New.
-    pub fn new(tell: impl Fn(&CallbackAttempt) + Send + Sync + 'static) -> CallbackObserver {
-        CallbackObserver(Arc::new(tell))
-    }
-    pub(crate) fn tell(&self, attempt: &CallbackAttempt) {
-        (self.0)(attempt);
-    }
-}
-
-impl std::fmt::Debug for CallbackObserver {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("CallbackObserver")
-    }
+/// An error in the shape of the emulator's other answers.
+fn oss_error(status: u16, code: &'static str, message: String, ec: Option<&str>) -> crate::OssError {
+    crate::OssError { status, code: code.into(), message, ec: ec.map(str::to_owned), members: Vec::new() }
 }
