@@ -1,0 +1,132 @@
+//! What a data directory holds after restarts and kills.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use oss_callback::checksum::crc64;
+use oss_callback_emulator::Emulator;
+
+use crate::client::call;
+
+const DIRECTORY: &str = "OSS_EMULATOR_TEST_DIRECTORY";
+
+fn on_disk(directory: &Path) -> Emulator {
+    Emulator::builder().data_dir(directory).start().unwrap()
+}
+
+#[test]
+fn objects_uploads_and_buckets_survive_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let emulator = on_disk(directory.path());
+    call("PUT", "bkt", "dir/k").header("x-oss-meta-a", "1").body("hello").send(&emulator);
+    call("PUT", "empty", "").send(&emulator);
+    let begun = call("POST", "bkt", "big").query("uploads", "").send(&emulator).element("UploadId").unwrap();
+    call("PUT", "bkt", "big").query("partNumber", "1").query("uploadId", &begun).body("part").send(&emulator);
+    call("PUT", "bkt", "gone").send(&emulator);
+    call("DELETE", "bkt", "gone").send(&emulator);
+    emulator.stop();
+
+    let emulator = on_disk(directory.path());
+    assert_eq!(call("GET", "", "").send(&emulator).elements("Name"), ["bkt", "empty"]);
+    let answer = call("GET", "bkt", "dir/k").send(&emulator);
+    assert_eq!((answer.text().as_str(), answer.header("x-oss-meta-a")), ("hello", Some("1")));
+    let range = call("GET", "bkt", "dir/k").header("Range", "bytes=1-3").send(&emulator);
+    assert_eq!(range.text(), "ell", "the record behind the bytes is no part of them");
+    let complete = call("POST", "bkt", "big").query("uploadId", &begun).header("x-oss-complete-all", "yes");
+    assert_eq!(complete.send(&emulator).status, 200);
+    assert_eq!(emulator.object("bkt", "big").unwrap().data, "part");
+    assert_eq!(emulator.keys("bkt"), ["big", "dir/k"]);
+    assert!(emulator.uploads("bkt").is_empty());
+}
+
+/// Not a test of its own: the process that the next one kills.
+#[test]
+fn a_server_to_be_killed() {
+    let Some(directory) = std::env::var_os(DIRECTORY) else { return };
+    let emulator = on_disk(Path::new(&directory));
+    println!("\nlistening on {}", emulator.address());
+    std::io::stdout().flush().unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+fn start_victim(directory: &Path) -> (Child, SocketAddr) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "durability::a_server_to_be_killed", "--nocapture"])
+        .env(DIRECTORY, directory)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let address =
+        lines.map_while(Result::ok).find_map(|line| line.strip_prefix("listening on ")?.parse().ok());
+    (child, address.expect("it says where it listens"))
+}
+
+/// A body that tells its number and length, so that a mixture of two would show.
+fn body(number: u64) -> Vec<u8> {
+    let mut body = vec![(number % 251) as u8; 200_000 + (number as usize * 7919) % 50_000];
+    body[..8].copy_from_slice(&number.to_le_bytes());
+    body
+}
+
+#[test]
+fn a_kill_leaves_every_acknowledged_object_and_no_half_one() {
+    let directory = tempfile::tempdir().unwrap();
+    // Signs like the victims, whose credentials are the same.
+    let twin = Emulator::builder().start().unwrap();
+    let mut next = 0;
+    for round in 0..4 {
+        let (mut victim, address) = start_victim(directory.path());
+        let acknowledged = Arc::new(AtomicU64::new(next));
+        let sending = {
+            let acknowledged = Arc::clone(&acknowledged);
+            let wires: Vec<Vec<u8>> = (next + 1..next + 60)
+                .map(|number| call("PUT", "bkt", "k").body(body(number)).wire(&twin))
+                .collect();
+            std::thread::spawn(move || {
+                for (number, wire) in (acknowledged.load(Ordering::SeqCst) + 1..).zip(wires) {
+                    let Ok(mut stream) = TcpStream::connect(address) else { break };
+                    let mut line = String::new();
+                    if stream.write_all(&wire).is_err()
+                        || BufReader::new(stream).read_line(&mut line).is_err()
+                    {
+                        break;
+                    }
+                    if !line.starts_with("HTTP/1.1 200") {
+                        break;
+                    }
+                    acknowledged.store(number, Ordering::SeqCst);
+                }
+            })
+        };
+        std::thread::sleep(Duration::from_millis(40 + 37 * round));
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        sending.join().unwrap();
+
+        let survivor = on_disk(directory.path());
+        let last = acknowledged.load(Ordering::SeqCst);
+        if let Some(stored) = survivor.object("bkt", "k") {
+            let number = u64::from_le_bytes(stored.data[..8].try_into().unwrap());
+            assert!(
+                (last..=last + 1).contains(&number),
+                "round {round}: {last} was acknowledged, {number} is there"
+            );
+            assert!(stored.data == body(number), "round {round}: half an object");
+            assert_eq!(stored.crc64, crc64(&stored.data));
+        } else {
+            assert_eq!(last, 0, "round {round}: an acknowledged object is gone");
+        }
+        next = last + 1;
+        assert_eq!(std::fs::read_dir(directory.path().join("tmp")).unwrap().count(), 0);
+    }
+    assert!(next > 4, "something was uploaded");
+}

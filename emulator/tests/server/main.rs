@@ -1,0 +1,10 @@
+//! The emulator as clients see it, over real sockets.
+
+mod addressing;
+mod buckets;
+mod client;
+mod durability;
+mod http;
+mod multipart;
+mod objects;
+mod signatures;
