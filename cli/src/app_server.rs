@@ -1,0 +1,220 @@
+//! The application server of the demo: what a user of OSS callbacks writes on their own side. It takes
+//! the callback, has it verified, and answers with JSON. It knows no more of HTTP than that needs.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// More than any callback's head; a peer that sends more is no OSS.
+const MAX_HEAD: u64 = 64 * 1024;
+/// More than any callback's body: its template is 5 KB at most.
+const MAX_BODY: u64 = 1024 * 1024;
+
+/// An HTTP message as it went over the wire.
+#[derive(Clone, Debug, Default)]
+pub struct Message {
+    /// Request line or status line.
+    pub start: String,
+    /// Header lines, in order.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Message {
+    /// A header's value, whatever the case of its name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// A request's method and target.
+    pub fn method_and_target(&self) -> Option<(&str, &str)> {
+        let mut words = self.start.split(' ');
+        Some((words.next()?, words.next()?))
+    }
+}
+
+/// One callback, from the application server's view.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// What came in.
+    pub request: Message,
+    /// Whether it is proven to come from OSS; else why not.
+    pub verified: Result<(), String>,
+    /// What was answered.
+    pub answer: Message,
+}
+
+/// Tells whether a callback comes from OSS.
+pub type Verify = Box<dyn Fn(&Message) -> Result<(), String> + Send>;
+
+/// The running server; stops when dropped.
+pub struct AppServer {
+    address: SocketAddr,
+    calls: Arc<Mutex<Vec<Call>>>,
+    stopping: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl AppServer {
+    /// Listens on a free port of the loopback interface.
+    pub fn start(verify: Verify) -> std::io::Result<AppServer> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (seen, stop) = (Arc::clone(&calls), Arc::clone(&stopping));
+        let thread = std::thread::Builder::new().name("application server".to_owned()).spawn(move || {
+            for stream in listener.incoming() {
+                if stop.load(Ordering::Acquire) {
+                    return;
+                }
+                // A peer that breaks off, or speaks no HTTP, is shown by the callback's failure.
+                let _ = stream.and_then(|stream| serve(&stream, &verify, &seen));
+            }
+        })?;
+        Ok(AppServer { address, calls, stopping, thread: Some(thread) })
+    }
+
+    /// Where OSS shall call.
+    pub fn callback_url(&self) -> String {
+        format!("http://{}/oss/uploaded", self.address)
+    }
+
+    /// The callbacks so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for AppServer {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Release);
+        // `incoming` only looks up when somebody connects.
+        let woken = TcpStream::connect_timeout(&self.address, Duration::from_secs(1)).is_ok();
+        if let (true, Some(thread)) = (woken, self.thread.take()) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(stream: &TcpStream, verify: &Verify, seen: &Mutex<Vec<Call>>) -> std::io::Result<()> {
+    // OSS itself gives up after 5 s.
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.set_write_timeout(Some(Duration::from_secs(5)))?;
+    let request = read_request(stream)?;
+    let verified = verify(&request);
+    let answer = answer(&request, &verified);
+    let mut bytes = format!("{}\r\n", answer.start).into_bytes();
+    for (name, value) in &answer.headers {
+        bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(&answer.body);
+    // Before the answer leaves: who has it may ask for the calls at once.
+    seen.lock().unwrap_or_else(PoisonError::into_inner).push(Call { request, verified, answer });
+    (&*stream).write_all(&bytes)
+}
+
+fn read_request(stream: &TcpStream) -> std::io::Result<Message> {
+    let bad = |what: &'static str| std::io::Error::new(std::io::ErrorKind::InvalidData, what);
+    let mut reader = BufReader::new(stream);
+    let mut head = (&mut reader).take(MAX_HEAD);
+    let line = move |head: &mut std::io::Take<&mut BufReader<&TcpStream>>| {
+        let mut line = String::new();
+        head.read_line(&mut line)?;
+        line.strip_suffix("\r\n").map(str::to_owned).ok_or_else(|| bad("a head without end"))
+    };
+    let mut message = Message { start: line(&mut head)?, ..Message::default() };
+    loop {
+        let header = line(&mut head)?;
+        if header.is_empty() {
+            break;
+        }
+        let (name, value) = header.split_once(':').ok_or_else(|| bad("a header without colon"))?;
+        message.headers.push((name.to_owned(), value.trim().to_owned()));
+    }
+    let length = message.header("content-length").unwrap_or("0");
+    let length: u64 = length.parse().map_err(|_| bad("a wrong Content-Length"))?;
+    if length > MAX_BODY {
+        return Err(bad("too long a body"));
+    }
+    reader.take(length).read_to_end(&mut message.body)?;
+    if (message.body.len() as u64) < length {
+        return Err(bad("a body that is cut short"));
+    }
+    Ok(message)
+}
+
+/// What an application would do here: write the object into its database under the order's number. The
+/// demo only takes the number out of the callback's body and hands it back.
+fn answer(request: &Message, verified: &Result<(), String>) -> Message {
+    let fields: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let (start, body) = match verified {
+        Ok(()) => ("HTTP/1.1 200 OK", serde_json::json!({ "Status": "OK", "id": fields["order"] })),
+        Err(_) => ("HTTP/1.1 403 Forbidden", serde_json::json!({ "Status": "Forbidden" })),
+    };
+    let body = body.to_string().into_bytes();
+    let headers = [
+        ("Content-Type", "application/json".to_owned()),
+        ("Content-Length", body.len().to_string()),
+        ("Connection", "close".to_owned()),
+    ];
+    Message {
+        start: start.to_owned(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+        body,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exchange(server: &AppServer, request: &str) -> String {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn post(body: &str) -> String {
+        format!("POST /oss/uploaded HTTP/1.1\r\nHost: a\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    }
+
+    #[test]
+    fn a_verified_callback_is_answered_with_what_it_carried() {
+        let server = AppServer::start(Box::new(|_| Ok(()))).unwrap();
+        let answer = exchange(&server, &post(r#"{"order":"1024"}"#));
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n{\"Status\":\"OK\",\"id\":\"1024\"}"), "{answer}");
+        let calls = server.calls();
+        assert_eq!(calls.len(), 1);
+        assert_eq!(calls[0].request.method_and_target(), Some(("POST", "/oss/uploaded")));
+    }
+
+    #[test]
+    fn a_callback_that_is_not_proven_is_refused() {
+        let server = AppServer::start(Box::new(|_| Err("no".to_owned()))).unwrap();
+        assert!(exchange(&server, &post("{}")).starts_with("HTTP/1.1 403 "));
+    }
+
+    #[test]
+    fn rubbish_does_not_stop_it() {
+        let server = AppServer::start(Box::new(|_| Ok(()))).unwrap();
+        for rubbish in
+            ["", "\r\n", "x", "POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", "POST / HTTP/1.1\r\nx\r\n\r\n"]
+        {
+            exchange(&server, rubbish);
+        }
+        assert!(exchange(&server, &post(r#"{"order":"1"}"#)).starts_with("HTTP/1.1 200 "));
+    }
+}

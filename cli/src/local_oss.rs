@@ -1,0 +1,98 @@
+//! The emulator as the commands start it: with which settings, and what becomes of a failure to start.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use oss_callback::receive::{PublicKey, signature};
+use oss_callback_emulator::{AccessKey, CallbackConfig, Emulator, Event, StartError};
+
+use crate::app_server::Verify;
+use crate::failure::Failure;
+
+/// How the emulator shall run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Address to listen on.
+    pub host: String,
+    /// Port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// AccessKey id and secret of its one user; the emulator's own if none. The secret is printed.
+    pub access_key: Option<(String, String)>,
+    /// Region to play.
+    pub region: String,
+    /// Where objects are kept; in memory if nowhere.
+    pub data_dir: Option<PathBuf>,
+    /// Whether to refuse what only OSS itself has a reason to refuse.
+    pub strict: bool,
+    /// URL of the public key that callbacks announce.
+    pub key_url: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            host: "127.0.0.1".to_owned(),
+            port: 0,
+            access_key: None,
+            region: "cn-hangzhou".to_owned(),
+            data_dir: None,
+            strict: false,
+            key_url: None,
+        }
+    }
+}
+
+/// Starts the emulator; `watch` is told of everything that happens.
+pub fn start(
+    settings: &Settings,
+    watch: impl Fn(&Event) + Send + Sync + 'static,
+) -> Result<Emulator, Failure> {
+    let mut builder = Emulator::builder()
+        .host(&settings.host)
+        .port(settings.port)
+        .region(&settings.region)
+        .strict(settings.strict)
+        .observer(watch);
+    if let Some((id, secret)) = &settings.access_key {
+        builder = builder.access_key(AccessKey::new(id, secret));
+    }
+    if let Some(directory) = &settings.data_dir {
+        builder = builder.data_dir(directory);
+    }
+    if let Some(key_url) = &settings.key_url {
+        let mut callback = CallbackConfig::default();
+        callback.key_url.clone_from(key_url);
+        builder = builder.callback(callback);
+    }
+    builder.start().map_err(|error| cannot_start(&error))
+}
+
+fn cannot_start(error: &StartError) -> Failure {
+    match error {
+        StartError::Invalid { .. } => Failure::usage(format!("the emulator cannot start: {error}")),
+        StartError::Bind { host, port, source } if source.kind() == ErrorKind::AddrInUse => {
+            Failure::other(format!("port {port} of {host} is in use"))
+                .with_hint("Stop what listens there, name another --port, or leave it out for a free one")
+        }
+        StartError::Bind { port: 1..1024, source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            Failure::other(format!("the emulator cannot start: {error}"))
+                .with_hint("Name a --port from 1024 on")
+        }
+        _ => Failure::other(format!("the emulator cannot start: {error}")),
+    }
+}
+
+/// The application server's check, with the emulator's public key.
+pub fn verifier(emulator: &Emulator) -> Result<Verify, Failure> {
+    let key =
+        PublicKey::from_pem(emulator.public_key_pem()).map_err(|error| Failure::library(error, None))?;
+    Ok(Box::new(move |request| {
+        let (_, target) = request.method_and_target().ok_or("no request line")?;
+        let authorization = request.header("authorization").ok_or("it carries no signature")?;
+        if signature::is_valid(&key, target, &request.body, authorization) {
+            Ok(())
+        } else {
+            Err("the signature does not fit path, query and body".to_owned())
+        }
+    }))
+}

@@ -1,0 +1,8 @@
+//! Runs the real `oss-callback` binary, as a user or a script would.
+
+mod demo;
+mod help;
+mod put;
+mod put_failures;
+mod serve;
+mod support;

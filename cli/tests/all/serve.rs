@@ -1,0 +1,90 @@
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+
+use super::support::{Serve, Server, oss_callback, outcome};
+
+fn address(serve: &Serve) -> String {
+    serve.variable("OSS_ENDPOINT").strip_prefix("http://").unwrap().to_owned()
+}
+
+#[test]
+fn serve_prints_an_environment_that_is_ready_to_paste() {
+    let serve =
+        Serve::start(&["--region", "cn-beijing", "--access-key-id", "me", "--access-key-secret", "it's"]);
+    let names: Vec<&str> = serve.environment.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["OSS_ENDPOINT", "OSS_REGION", "OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"]);
+    assert_eq!((serve.variable("OSS_REGION"), serve.variable("OSS_ACCESS_KEY_ID")), ("cn-beijing", "me"));
+    assert_eq!(serve.variable("OSS_ACCESS_KEY_SECRET"), r"'it'\''s'");
+    assert!(address(&serve).starts_with("127.0.0.1:"), "{}", address(&serve));
+}
+
+#[cfg(unix)]
+#[test]
+fn serve_stops_with_success_on_each_signal() {
+    for signal in ["-TERM", "-INT"] {
+        let serve = Serve::start(&[]);
+        let address = address(&serve);
+        assert!(Command::new("kill").args([signal, &serve.pid().to_string()]).status().unwrap().success());
+        let (status, log) = serve.wait();
+        assert_eq!(status.code(), Some(0), "{log}");
+        assert!(log.contains("stopping"), "{log}");
+        assert!(TcpStream::connect(address).is_err());
+    }
+}
+
+#[test]
+fn serve_stops_when_its_parent_is_gone() {
+    let mut serve = Serve::start(&[]);
+    serve.close_stdin();
+    let (status, log) = serve.wait();
+    assert_eq!(status.code(), Some(0), "{log}");
+}
+
+#[test]
+fn a_port_in_use_is_told() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let (stdout, stderr) = outcome(&mut oss_callback(["serve", "--port", &port]), 1);
+    assert_eq!(stdout, "");
+    assert!(stderr.contains(&format!("port {port} of 127.0.0.1 is in use")), "{stderr}");
+}
+
+#[test]
+fn an_address_that_others_can_reach_needs_a_word() {
+    for host in ["0.0.0.0", "::", "oss.example"] {
+        let (stdout, stderr) = outcome(&mut oss_callback(["serve", "--host", host]), 2);
+        assert_eq!(stdout, "");
+        assert!(stderr.contains("--allow-remote"), "{stderr}");
+    }
+    let serve = Serve::start(&["--host", "0.0.0.0", "--allow-remote"]);
+    assert!(serve.logged("warning").contains("prove nothing"));
+}
+
+#[test]
+fn serve_keeps_objects_in_the_directory_that_is_named() {
+    let (directory, app) = (tempfile::tempdir().unwrap(), Server::app("200 OK", "{}"));
+    let serve = Serve::start(&["--data-dir", directory.path().to_str().unwrap()]);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    outcome(&mut serve.put(&[file, "oss://photos/k", "--callback-url", &app.url()]), 0);
+    assert!(std::fs::read_dir(directory.path()).unwrap().next().is_some());
+}
+
+#[test]
+fn strict_is_as_strict_as_the_real_service() {
+    let (serve, app) = (Serve::start(&["--strict"]), Server::app("200 OK", "{}"));
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let (_, stderr) = outcome(&mut serve.put(&[file, "oss://photos/k", "--callback-url", &app.url()]), 3);
+    assert!(stderr.contains("Private address is forbidden to callback"), "{stderr}");
+    assert!(app.requests().is_empty());
+}
+
+#[test]
+fn the_key_url_that_callbacks_announce_can_be_named() {
+    let (serve, app) =
+        (Serve::start(&["--key-url", "http://k.example/key.pem"]), Server::app("200 OK", "{}"));
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    outcome(&mut serve.put(&[file, "oss://photos/k", "--callback-url", &app.url()]), 0);
+    // Base64 of the URL.
+    let header = "x-oss-pub-key-url: ahr0cdovl2suzxhhbxbszs9rzxkucgvt";
+    assert!(app.requests()[0].to_ascii_lowercase().contains(header), "{:?}", app.requests());
+}
