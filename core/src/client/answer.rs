@@ -25,18 +25,16 @@ pub(super) fn judge_put(response: Response, sent_crc64: Option<u64>) -> Result<C
         version_id: text(headers, "x-oss-version-id"),
     };
     // Comes first: whatever the callback did, the object is not what was meant.
-    if let (Some(sent), Some(theirs)) = (sent_crc64, stored.crc64) {
-        if sent != theirs {
-            let request_id = text(headers, "x-oss-request-id");
-            return Err(Error::new(
-                ErrorKind::Integrity,
-                format!(
-                    "OSS stored other data than was sent: its CRC-64 is {theirs}, that of the data {sent}"
-                ),
-            )
-            .with_service(ServiceFacts { status: Some(*status), request_id, ..ServiceFacts::default() })
-            .with_hint("Upload it again; the callback may already have announced the damaged object."));
-        }
+    if let (Some(sent), Some(theirs)) = (sent_crc64, stored.crc64)
+        && sent != theirs
+    {
+        let request_id = text(headers, "x-oss-request-id");
+        return Err(Error::new(
+            ErrorKind::Integrity,
+            format!("OSS stored other data than was sent: its CRC-64 is {theirs}, that of the data {sent}"),
+        )
+        .with_service(ServiceFacts { status: Some(*status), request_id, ..ServiceFacts::default() })
+        .with_hint("Upload it again; the callback may already have announced the damaged object."));
     }
     // 203 is OSS's way to say that the object is stored and the callback failed (OSS, Callback). It
     // is a 2xx, and most SDKs take it for success.
@@ -198,10 +196,10 @@ impl ErrorDocument {
                 Ok(Event::CData(piece)) => content.push_str(&piece),
                 Ok(Event::GeneralRef(entity)) => content.push_str(&resolve(&entity)),
                 Ok(Event::End(_)) => {
-                    if let [root, name] = path.as_slice() {
-                        if root == "Error" {
-                            document.take(name, std::mem::take(&mut content));
-                        }
+                    if let [root, name] = path.as_slice()
+                        && root == "Error"
+                    {
+                        document.take(name, std::mem::take(&mut content));
                     }
                     path.pop();
                 }

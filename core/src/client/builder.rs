@@ -110,13 +110,13 @@ impl ClientBuilder {
                 ));
             }
         };
-        if let (Some(region), Some(told), SignatureVersion::V4) = (&region, endpoint.region(), version) {
-            if region != told {
-                return Err(Error::invalid_argument(
-                    "region",
-                    format!("is `{region}`, but the endpoint belongs to `{told}`"),
-                ));
-            }
+        if let (Some(region), Some(told), SignatureVersion::V4) = (&region, endpoint.region(), version)
+            && region != told
+        {
+            return Err(Error::invalid_argument(
+                "region",
+                format!("is `{region}`, but the endpoint belongs to `{told}`"),
+            ));
         }
         let region = region.or_else(|| endpoint.region().map(str::to_owned));
         if version == SignatureVersion::V4 && region.is_none() {

@@ -25,18 +25,7 @@ pub(crate) struct Outgoing {
     taken: AtomicU64,
     started: Instant,
     moved_ns: AtomicU64,
-    crc: Mutex<CrcState>,
-}
-
-#[derive(Default)]
-struct CrcState {
-    crc: Option<Crc64>,
-}
-
-impl std::fmt::Debug for CrcState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("CrcState")
-    }
+    crc: Mutex<Crc64>,
 }
 
 impl Outgoing {
@@ -46,12 +35,8 @@ impl Outgoing {
             taken: AtomicU64::new(0),
             started: Instant::now(),
             moved_ns: AtomicU64::new(0),
-            crc: Mutex::new(CrcState { crc: Some(Crc64::new()) }),
+            crc: Mutex::new(Crc64::new()),
         })
-    }
-
-    pub fn empty() -> Arc<Outgoing> {
-        Outgoing::new(Bytes::new())
     }
 
     /// Whether every byte was handed to the connection. While it is false, the server cannot have
@@ -65,8 +50,7 @@ impl Outgoing {
         if !self.is_handed_over() {
             return None;
         }
-        let state = self.crc.lock().unwrap_or_else(PoisonError::into_inner);
-        state.crc.as_ref().map(Crc64::value)
+        Some(self.crc.lock().unwrap_or_else(PoisonError::into_inner).value())
     }
 
     /// Notes that bytes moved, in either direction.
@@ -109,11 +93,7 @@ impl Body for Pieces {
         let piece = self.outgoing.data.slice(self.at..end);
         self.at = end;
         let outgoing = &self.outgoing;
-        let mut state = outgoing.crc.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(crc) = &mut state.crc {
-            crc.update(&piece);
-        }
-        drop(state);
+        outgoing.crc.lock().unwrap_or_else(PoisonError::into_inner).update(&piece);
         outgoing.touch();
         outgoing.taken.store(end as u64, Ordering::Release);
         Poll::Ready(Some(Ok(Frame::data(piece))))

@@ -32,7 +32,7 @@ pub(crate) struct HttpConfig {
 pub(crate) enum ProxyChoice {
     FromEnvironment,
     None,
-    Explicit(reqwest::Proxy),
+    Explicit(Box<reqwest::Proxy>),
 }
 
 impl std::fmt::Debug for ProxyChoice {
@@ -55,7 +55,7 @@ impl ProxyChoice {
             return Err(refuse("must be a URL such as `http://proxy.example:3128`, or `none`"));
         }
         let proxy = reqwest::Proxy::all(url).map_err(|_| refuse("is not a valid URL"))?;
-        Ok(ProxyChoice::Explicit(proxy))
+        Ok(ProxyChoice::Explicit(Box::new(proxy)))
     }
 }
 
@@ -82,7 +82,7 @@ impl HttpTransport {
         let builder = match &config.proxy {
             ProxyChoice::FromEnvironment => builder,
             ProxyChoice::None => builder.no_proxy(),
-            ProxyChoice::Explicit(proxy) => builder.proxy(proxy.clone()),
+            ProxyChoice::Explicit(proxy) => builder.proxy(reqwest::Proxy::clone(proxy)),
         };
         let client = builder.build().map_err(|e| failure(FailureCause::Malformed, e))?;
         Ok(HttpTransport { client })
