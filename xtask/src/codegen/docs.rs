@@ -59,6 +59,13 @@ pub fn errors(api: &Api) -> Output {
         let ecs: Vec<String> = cause.ec.iter().map(|ec| code(ec)).collect();
         row(&mut out, &[&code(&cause.name), &ecs.join(", "), &cause.doc, &cause.hint]);
     }
+    out.push_str(
+        "\n## Reasons for refusing a callback request\n\nThe `reason` of a `verification` error, in the order of \
+         the checks.\n\n| Reason | Meaning | What to do |\n| --- | --- | --- |\n",
+    );
+    for reason in &api.reasons {
+        row(&mut out, &[&code(&reason.name), &reason.doc, &reason.hint]);
+    }
     Output { path: "docs/errors.md", text: out }
 }
 
@@ -100,6 +107,7 @@ mod tests {
         let api = Api::load(&crate::root()).unwrap();
         let rows = |text: &str| text.lines().filter(|line| line.starts_with("| `")).count();
         assert_eq!(rows(&options(&api).text), api.options.len());
-        assert_eq!(rows(&errors(&api).text), api.kinds.len() + api.facts.len() + api.causes.len());
+        let errors_listed = api.kinds.len() + api.facts.len() + api.causes.len() + api.reasons.len();
+        assert_eq!(rows(&errors(&api).text), errors_listed);
     }
 }
