@@ -326,3 +326,73 @@ fn cancelled() -> Error {
     Error::new(ErrorKind::Cancelled, "the call was cancelled before OSS had answered")
         .with_hint("The object may or may not be stored.")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::{Answer, Request, Response};
+
+    struct Nowhere;
+
+    impl Transport for Nowhere {
+        fn send(&self, _request: Request) -> Answer<'_> {
+            Box::pin(async {
+                Ok(Response { status: 200, headers: http::HeaderMap::new(), body: bytes::Bytes::new() })
+            })
+        }
+    }
+
+    fn engines() -> (Engines, Arc<AtomicUsize>) {
+        let made = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&made);
+        let make = move || -> Result<Arc<dyn Transport>> {
+            count.fetch_add(1, Ordering::Relaxed);
+            Ok(Arc::new(Nowhere))
+        };
+        (Engines::new(Box::new(make)), made)
+    }
+
+    fn run(engines: &Engines, outcome: Result<()>) -> Result<()> {
+        engines.block_on(None, None, |_| async { outcome })
+    }
+
+    #[test]
+    fn an_engine_is_used_again_unless_something_may_still_be_under_way_in_it() {
+        let (engines, made) = engines();
+        run(&engines, Ok(())).unwrap();
+        run(&engines, Err(Error::new(ErrorKind::Service, "refused"))).unwrap_err();
+        run(&engines, Ok(())).unwrap();
+        assert_eq!(made.load(Ordering::Relaxed), 1);
+        run(&engines, Err(Error::new(ErrorKind::Timeout, "late"))).unwrap_err();
+        run(&engines, Ok(())).unwrap();
+        assert_eq!(made.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn engines_of_another_process_are_left_alone() {
+        let (mut engines, made) = engines();
+        run(&engines, Ok(())).unwrap();
+        engines.start(None, |_| async { Ok(()) }, |_| ());
+        // What a forked child sees: everything as it was, but another process id.
+        engines.generation.process = engines.generation.process.wrapping_add(1);
+        run(&engines, Ok(())).unwrap();
+        run(&engines, Ok(())).unwrap();
+        assert_eq!(made.load(Ordering::Relaxed), 3, "one before, one in the background, one after");
+        assert_eq!(engines.generation.idle.lock().unwrap().len(), 1, "the parent's is still there");
+        let child = engines.generation.next.get().expect("a generation of its own");
+        assert_eq!(child.idle.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn cold_engines_are_dropped_and_the_hottest_is_taken() {
+        let (engines, _) = engines();
+        let generation = engines.generation.current();
+        let cold = Instant::now().checked_sub(IDLE_ENGINE_MAX * 2).unwrap();
+        for since in [cold, cold, Instant::now()] {
+            let engine = Engine::new(Arc::new(Nowhere)).unwrap();
+            generation.idle.lock().unwrap().push(Idle { engine, since });
+        }
+        assert!(generation.take().is_some());
+        assert_eq!(generation.idle.lock().unwrap().len(), 0);
+    }
+}

@@ -39,10 +39,15 @@ impl Outgoing {
         })
     }
 
+    /// Length in bytes.
+    pub fn len(&self) -> u64 {
+        self.data.len() as u64
+    }
+
     /// Whether every byte was handed to the connection. While it is false, the server cannot have
     /// the whole request; once it is true, it may.
     pub fn is_handed_over(&self) -> bool {
-        self.taken.load(Ordering::Acquire) == self.data.len() as u64
+        self.taken.load(Ordering::Acquire) == self.len()
     }
 
     /// CRC-64 of all bytes, once they are handed over.

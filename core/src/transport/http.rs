@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::header::CONTENT_LENGTH;
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
@@ -101,6 +102,8 @@ impl HttpTransport {
         }
         let mut wire = reqwest::Request::new(method, parsed);
         *wire.headers_mut() = headers;
+        // Said by us, as the engine leaves it out for an empty body, and OSS then answers 411.
+        wire.headers_mut().insert(CONTENT_LENGTH, outgoing.len().into());
         *wire.body_mut() = Some(reqwest::Body::wrap(Pieces::new(Arc::clone(&outgoing))));
         settle().await;
         outgoing.touch();

@@ -4,6 +4,8 @@ mod callback_vectors;
 mod client_faults;
 mod crc_vectors;
 mod layout;
+mod scenario_list;
+mod scenarios;
 mod sign_vectors;
 mod vectors;
 mod verify_vectors;
