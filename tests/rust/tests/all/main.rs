@@ -3,6 +3,7 @@
 mod callback_vectors;
 mod client_faults;
 mod crc_vectors;
+mod end_to_end;
 mod layout;
 mod scenario_list;
 mod scenarios;
