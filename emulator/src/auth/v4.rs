@@ -39,7 +39,12 @@ impl Judge<'_> {
         }
         let date_time = request.header("x-oss-date").ok_or_else(|| missing("the header x-oss-date"))?.trim();
         let time = v4::parse_date(date_time).ok_or_else(|| missing("the header x-oss-date"))?;
-        let credential = self.credential(credential.ok_or_else(malformed)?, date_time)?;
+        let credential = Self::credential(credential.ok_or_else(malformed)?, date_time)?;
+        if credential.region != self.region {
+            return Err(OssError::invalid_argument("Invalid signing region in Authorization header.")
+                .with("ExpectedRegion", self.region)
+                .with_ec("0002-00000226"));
+        }
         match request.header("x-oss-content-sha256") {
             Some(v4::UNSIGNED_PAYLOAD) => {}
             _ => return Err(OssError::invalid_argument("x-oss-content-sha256 must be UNSIGNED-PAYLOAD.")),
@@ -69,7 +74,11 @@ impl Judge<'_> {
         }
         let (date_time, signature) = (piece("x-oss-date")?, piece("x-oss-signature")?);
         let time = v4::parse_date(date_time).ok_or_else(|| missing("x-oss-date"))?;
-        let credential = self.credential(piece("x-oss-credential")?, date_time)?;
+        let credential = Self::credential(piece("x-oss-credential")?, date_time)?;
+        if credential.region != self.region {
+            return Err(OssError::invalid_argument("The signing region in credential is invalid.")
+                .with("ExpectedRegion", self.region));
+        }
         let token = query.get("x-oss-security-token");
         let seconds: u64 = piece("x-oss-expires")?.parse().map_err(|_| missing("x-oss-expires"))?;
         check_period(time, seconds, token.is_some(), request.now)?;
@@ -86,7 +95,7 @@ impl Judge<'_> {
         })
     }
 
-    fn credential<'c>(&self, text: &'c str, date_time: &str) -> Result<Credential<'c>, OssError> {
+    fn credential<'c>(text: &'c str, date_time: &str) -> Result<Credential<'c>, OssError> {
         let malformed = || OssError::invalid_argument("The credential of the signature is invalid.");
         // An id may hold a slash as far as the format goes, so the scope is cut off from behind.
         let mut pieces = text.rsplitn(5, '/');
@@ -98,11 +107,6 @@ impl Judge<'_> {
             || date.len() != 8
         {
             return Err(malformed());
-        }
-        if region != self.region {
-            return Err(OssError::invalid_argument("Invalid signing region in Authorization header.")
-                .with("ExpectedRegion", self.region)
-                .with_ec("0002-00000226"));
         }
         Ok(Credential { id, region })
     }
