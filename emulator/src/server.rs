@@ -34,14 +34,14 @@ pub(crate) fn run(runtime: Runtime, listener: TcpListener, shared: Arc<Shared>, 
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
-    let stop_connections = stop.clone();
+    let stopping = stop.clone();
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             () = stopped(&mut stop) => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, client)) => {
-                    connections.spawn(connection(stream, client, Arc::clone(&shared), stop_connections.clone()));
+                    connections.spawn(connection(stream, client, Arc::clone(&shared), stopping.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "could not accept a connection");
@@ -67,17 +67,16 @@ async fn connection(
     // Answers are small and waited for; holding them back would add 40 ms to each.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
-        let shared = Arc::clone(&shared);
-        async move {
-            // A task of its own: what was begun is finished even if the client goes away, as OSS does, and
-            // a panic ends one request and not the server.
-            let response = tokio::spawn(respond(shared, client, request)).await;
-            Ok::<_, Infallible>(response.unwrap_or_else(|_| internal_error()))
-        }
+        // A task of its own: what was begun is finished even if the client goes away, as OSS does, and a
+        // panic ends one request and not the server.
+        let task = tokio::spawn(respond(Arc::clone(&shared), client, request));
+        async move { Ok::<_, Infallible>(task.await.unwrap_or_else(|_| internal_error())) }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        // A request that came whole counts, whether or not its sender is still there.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut serving = pin!(serving);
     let ended = tokio::select! {

@@ -2,6 +2,7 @@
 
 mod addressing;
 mod buckets;
+mod callbacks;
 mod client;
 mod durability;
 mod http;
