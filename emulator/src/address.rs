@@ -90,7 +90,7 @@ fn decoded(text: &str) -> Result<String, OssError> {
     })
 }
 
-/// 3 to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends (OSS, "Bucket naming").
+/// 3 to 63 lower-case letters, digits and hyphens, a letter or digit at both ends (OSS, "Bucket naming").
 pub(crate) fn check_bucket_name(name: &str) -> Result<(), OssError> {
     let bytes = name.as_bytes();
     let alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();

@@ -91,8 +91,8 @@ pub(crate) fn no_such_upload(upload_id: &str) -> OssError {
     OssError::new(
         404,
         "NoSuchUpload",
-        "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or \
-         completed.",
+        "The specified upload does not exist. The upload ID may be invalid, or the upload may have been \
+         aborted or completed.",
     )
     .with("UploadId", upload_id)
 }

@@ -84,6 +84,8 @@ pub struct StoredObject {
     pub acl: String,
     /// Such as `Standard`.
     pub storage_class: String,
+    /// Tags: key and value.
+    pub tags: Vec<(String, String)>,
     /// Whether it was put together from parts.
     pub multipart: bool,
 }
@@ -147,6 +149,7 @@ impl Emulator {
             headers: meta.properties.headers.clone(),
             acl: meta.properties.acl.clone(),
             storage_class: meta.properties.storage_class.clone(),
+            tags: meta.properties.tags.clone(),
             multipart: meta.multipart,
         })
     }

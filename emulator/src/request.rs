@@ -145,7 +145,8 @@ impl RequestBody {
                 OssError::new(
                     400,
                     "RequestTimeout",
-                    "Your socket connection to the server was not read from or written to within the timeout period.",
+                    "Your socket connection to the server was not read from or written to within the timeout \
+                     period.",
                 )
             })?;
             match frame {

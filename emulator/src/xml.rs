@@ -52,7 +52,11 @@ impl XmlOut {
 /// XML 1.0 has no way to write most control characters, so a document that held one could not be read
 /// at all. Lists offer `encoding-type=url` for such keys.
 fn without_forbidden(text: &str) -> Cow<'_, str> {
-    let forbidden = |c: char| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
+    let forbidden = |c: char| match c {
+        '\t' | '\n' | '\r' => false,
+        '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => true,
+        _ => false,
+    };
     if text.contains(forbidden) {
         Cow::Owned(text.replace(forbidden, "\u{fffd}"))
     } else {
@@ -102,6 +106,27 @@ pub(crate) struct DeleteMany {
 pub(crate) struct DeleteOne {
     #[serde(rename = "Key")]
     pub key: String,
+}
+
+/// `<Tagging>`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Tagging {
+    #[serde(rename = "TagSet")]
+    pub set: Option<TagSet>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct TagSet {
+    #[serde(rename = "Tag", default)]
+    pub tags: Vec<Tag>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Tag {
+    #[serde(rename = "Key")]
+    pub key: String,
+    #[serde(rename = "Value", default)]
+    pub value: String,
 }
 
 #[cfg(test)]

@@ -52,8 +52,8 @@ pub(super) fn mismatch(access_key_id: &str, provided: &str, string_to_sign: &str
     OssError::new(
         403,
         "SignatureDoesNotMatch",
-        "The request signature we calculated does not match the signature you provided. Check your key and signing \
-         method.",
+        "The request signature we calculated does not match the signature you provided. Check your key \
+         and signing method.",
     )
     .with("OSSAccessKeyId", access_key_id)
     .with("SignatureProvided", provided)

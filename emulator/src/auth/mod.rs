@@ -71,8 +71,8 @@ impl Judge<'_> {
             (None, true, _) => self.v1_url(request, query),
             (None, _, true) => self.v4_url(request, query),
             (None, false, false) => Err(OssError::access_denied(
-                "You have no right to access this object: the request is not signed, and the emulator serves no \
-                 anonymous requests.",
+                "You have no right to access this object: the request is not signed, and the emulator \
+                 serves no anonymous requests.",
             )),
         }
     }

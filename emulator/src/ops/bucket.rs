@@ -137,6 +137,21 @@ impl Exchange {
         Ok(Reply::xml(xml.finish()))
     }
 
+    /// There are none, which clients that clean up after themselves want to hear.
+    pub(super) fn list_live_channels(&mut self) -> Result<Reply, OssError> {
+        self.operation = "ListLiveChannel";
+        self.bucket_info()?;
+        let mut xml = XmlOut::new();
+        xml.open("ListLiveChannelResult");
+        xml.leaf("Prefix", &self.query_text("prefix"));
+        xml.leaf("Marker", &self.query_text("marker"));
+        xml.number("MaxKeys", self.number("max-keys", 1..=1000, 100)?);
+        xml.leaf("IsTruncated", "false");
+        xml.leaf("NextMarker", "");
+        xml.close("ListLiveChannelResult");
+        Ok(Reply::xml(xml.finish()))
+    }
+
     /// A bucket that exists is the caller's own, so creating it again is no error.
     pub(super) async fn put_bucket(&mut self) -> Result<Reply, OssError> {
         self.operation = "PutBucket";

@@ -9,7 +9,9 @@ mod object;
 mod parts;
 mod properties;
 mod put;
+mod range;
 mod receive;
+mod tagging;
 
 use std::sync::Arc;
 
@@ -50,7 +52,6 @@ const UNKNOWN_HERE: &[&str] = &[
     "inventory",
     "inventoryId",
     "lifecycle",
-    "live",
     "logging",
     "metaQuery",
     "policy",
@@ -74,7 +75,6 @@ const UNKNOWN_HERE: &[&str] = &[
     "seal",
     "style",
     "symlink",
-    "tagging",
     "transferAcceleration",
     "versions",
     "vod",
@@ -94,6 +94,11 @@ impl Exchange {
         let query = &self.request.query;
         if let Some(name) = UNKNOWN_HERE.iter().find(|name| query.has(name)) {
             return Err(OssError::not_implemented(format_args!("the sub-resource {name:?}")));
+        }
+        let on_bucket = self.request.target.key.is_none();
+        let changes = self.request.method != Method::GET;
+        if on_bucket && query.has("tagging") || query.has("live") && (changes || !on_bucket) {
+            return Err(OssError::not_implemented("tags of buckets and live channels"));
         }
         if query.get("versionId").is_some_and(|id| !id.is_empty() && id != "null") {
             return Err(OssError::not_implemented("versions of objects"));
@@ -126,6 +131,7 @@ impl Exchange {
             Method::GET if has("acl") => self.get_bucket_acl(),
             Method::GET if has("stat") => self.get_bucket_stat(),
             Method::GET if has("versioning") => self.get_bucket_versioning(),
+            Method::GET if has("live") => self.list_live_channels(),
             Method::GET if has("uploads") => self.list_multipart_uploads(),
             Method::GET if self.request.query.get("list-type") == Some("2") => self.list_objects_v2(),
             Method::GET => self.list_objects(),
@@ -142,16 +148,19 @@ impl Exchange {
         let has = |name: &str| self.request.query.has(name);
         let copies = self.request.headers.contains_key("x-oss-copy-source");
         match self.request.method {
-            Method::PUT if has("uploadId") && copies => Err(OssError::not_implemented("UploadPartCopy")),
+            Method::PUT if has("uploadId") && copies => self.upload_part_copy(),
             Method::PUT if has("uploadId") => self.upload_part().await,
             Method::PUT if has("acl") => self.put_object_acl().await,
+            Method::PUT if has("tagging") => self.put_object_tagging().await,
             Method::PUT if copies => self.copy_object().await,
             Method::PUT => self.put_object().await,
             Method::GET if has("uploadId") => self.list_parts(),
             Method::GET if has("acl") => self.get_object_acl(),
+            Method::GET if has("tagging") => self.get_object_tagging(),
             Method::GET => self.get_object(),
             Method::HEAD => self.head_object(),
             Method::DELETE if has("uploadId") => self.abort_multipart_upload(),
+            Method::DELETE if has("tagging") => self.delete_object_tagging().await,
             Method::DELETE => self.delete_object(),
             Method::POST if has("uploads") => self.initiate_multipart_upload(),
             Method::POST if has("uploadId") => self.complete_multipart_upload().await,

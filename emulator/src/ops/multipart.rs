@@ -219,7 +219,8 @@ fn choose<'p>(
                 return Err(OssError::new(
                     400,
                     "InvalidPartOrder",
-                    "The list of parts was not in ascending order. Parts list must be specified in order by part number.",
+                    "The list of parts was not in ascending order. Parts list must be specified in order by \
+                     part number.",
                 ));
             }
             list.iter().map(|wanted| find(parts, wanted, upload_id)).collect::<Result<_, _>>()?
@@ -249,8 +250,8 @@ fn find<'p>(parts: &'p [PartInfo], wanted: &CompletePart, upload_id: &str) -> Re
         OssError::new(
             400,
             "InvalidPart",
-            "One or more of the specified parts could not be found or the specified entity tag might not have matched \
-             the part's entity tag.",
+            "One or more of the specified parts could not be found or the specified entity tag might not have \
+             matched the part's entity tag.",
         )
         .with("ETag", &*wanted.etag)
         .with("PartNumber", wanted.number.to_string())

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Exchange;
+use super::range::parse_range;
 use crate::clock::http_time;
 use crate::error::{OssError, no_such_bucket, no_such_key};
 use crate::reply::{Content, Reply};
-use crate::store::{Condition, ObjectMeta};
+use crate::store::{Condition, ObjectMeta, Properties, StoreError};
 use crate::xml::XmlOut;
 
 /// Query parameters that replace a header of the answer.
@@ -84,6 +85,9 @@ impl Exchange {
         if let Some(md5) = &meta.content_md5 {
             put("content-md5", md5.clone());
         }
+        if !meta.properties.tags.is_empty() {
+            put("x-oss-tagging-count", meta.properties.tags.len().to_string());
+        }
         reply.more_headers.extend(meta.properties.headers.iter().cloned());
         for (parameter, header) in OVERRIDES {
             let Some(value) = self.request.query.get(parameter) else { continue };
@@ -105,17 +109,9 @@ impl Exchange {
     fn range(&self, size: u64) -> Result<Option<(u64, u64)>, OssError> {
         let Some(range) = self.request.header("range").and_then(parse_range) else { return Ok(None) };
         let standard = self.request.header("x-oss-range-behavior").is_some_and(|value| value == "standard");
-        let (start, end, within) = match range {
-            Range::Last(0) => (size, size, false),
-            Range::Last(length) => (size.saturating_sub(length), size, size > 0),
-            Range::From(start) => (start, size, start < size),
-            Range::Span(start, last) => (start, size.min(last.saturating_add(1)), last < size),
-        };
-        if start < end && (within || standard) {
-            return Ok(Some((start, end - start)));
-        }
-        if !standard {
-            return Ok(None);
+        let found = if standard { range.clipped(size) } else { range.within(size) };
+        if found.is_some() || !standard {
+            return Ok(found);
         }
         Err(OssError::new(416, "InvalidRange", "The requested range cannot be satisfied.")
             .with("ActualObjectSize", size.to_string())
@@ -167,40 +163,23 @@ impl Exchange {
     pub(super) async fn put_object_acl(&mut self) -> Result<Reply, OssError> {
         self.operation = "PutObjectACL";
         let acl = self.properties()?.acl;
+        self.change_object(|properties| properties.acl.clone_from(&acl)).await?;
+        Ok(Reply::new(200))
+    }
+
+    /// Changes what is said of an object, but not its bytes.
+    pub(super) async fn change_object(&self, change: impl Fn(&mut Properties)) -> Result<(), OssError> {
         loop {
             self.require_object()?;
             let found = self.blocking(|| self.shared.store.get(self.bucket(), self.key()));
             let (old, blob) = found.map_err(OssError::internal)?.ok_or_else(|| self.missing_object())?;
             let mut meta = ObjectMeta::clone(&old);
-            meta.properties.acl.clone_from(&acl);
-            let (bucket, key) = (self.bucket(), self.key());
-            match self.store_copy(blob, meta, bucket, key, Condition::Unchanged(old)) {
-                // Somebody else wrote the object meanwhile: the ACL belongs on theirs.
-                Err(error) if error.code == "FileAlreadyExists" => tokio::task::yield_now().await,
-                other => return other.map(|_| Reply::new(200)),
+            change(&mut meta.properties);
+            match self.store_copy(blob, meta, self.bucket(), self.key(), Condition::Unchanged(old)) {
+                // Somebody else wrote the object meanwhile: the change belongs on theirs.
+                Err(StoreError::Conflict) => tokio::task::yield_now().await,
+                other => return other.map(drop).map_err(|error| self.refused(error)),
             }
-        }
-    }
-}
-
-enum Range {
-    /// The last so many bytes.
-    Last(u64),
-    /// All from here on.
-    From(u64),
-    /// First and last byte.
-    Span(u64, u64),
-}
-
-/// One range of bytes; several, and what is no range, are not looked at.
-fn parse_range(text: &str) -> Option<Range> {
-    let (first, last) = text.trim().strip_prefix("bytes=")?.split_once('-')?;
-    match (first.trim(), last.trim()) {
-        ("", last) => Some(Range::Last(last.parse().ok()?)),
-        (first, "") => Some(Range::From(first.parse().ok()?)),
-        (first, last) => {
-            let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-            (first <= last).then_some(Range::Span(first, last))
         }
     }
 }

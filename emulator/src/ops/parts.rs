@@ -14,15 +14,8 @@ const NUMBERS: std::ops::RangeInclusive<u32> = 1..=10_000;
 impl Exchange {
     pub(super) async fn upload_part(&mut self) -> Result<Reply, OssError> {
         self.operation = "UploadPart";
-        let number = self.number("partNumber", NUMBERS, 0)?;
-        if number == 0 {
-            return Err(OssError::bad_argument("partNumber", "", "The number of the part is missing."));
-        }
         let announced_md5 = self.check_body_head()?;
-        self.require_bucket()?;
-        let id = self.query_text("uploadId");
-        // Refused before the body is sent, and checked again when the part is stored.
-        self.shared.store.upload(self.bucket(), self.key(), &id).map_err(|error| self.refused(error))?;
+        let (number, id) = self.part_place()?;
         let received = self.receive(announced_md5).await?;
         let info = PartInfo {
             number,
@@ -38,6 +31,19 @@ impl Exchange {
         self.blocking(|| self.shared.store.put_part(self.bucket(), self.key(), &id, info, received.draft))
             .map_err(|error| self.refused(error))?;
         Ok(reply)
+    }
+
+    /// Number and upload id of a part to come. The upload is looked for now, to spare the body, and again
+    /// when the part is stored.
+    pub(super) fn part_place(&self) -> Result<(u32, String), OssError> {
+        let number = self.number("partNumber", NUMBERS, 0)?;
+        if number == 0 {
+            return Err(OssError::bad_argument("partNumber", "", "The number of the part is missing."));
+        }
+        self.require_bucket()?;
+        let id = self.query_text("uploadId");
+        self.shared.store.upload(self.bucket(), self.key(), &id).map_err(|error| self.refused(error))?;
+        Ok((number, id))
     }
 
     pub(super) fn list_parts(&mut self) -> Result<Reply, OssError> {

@@ -1,6 +1,6 @@
 //! What an upload's headers say of the object: checked on the way in, repeated on the way out.
 
-use super::Exchange;
+use super::{Exchange, tagging};
 use crate::error::OssError;
 use crate::request::Request;
 use crate::store::Properties;
@@ -34,14 +34,17 @@ impl Exchange {
         {
             headers.extend(header(name).map(|value| ((*name).to_owned(), value)));
         }
-        if let Some(tags) = self.request.header("x-oss-tagging").filter(|tags| !tags.is_empty()) {
-            headers.push(("x-oss-tagging-count".to_owned(), tags.split('&').count().to_string()));
-        }
         headers.extend(user_metadata(&self.request)?);
         Ok(Properties {
             content_type: header("content-type").unwrap_or_else(|| "application/octet-stream".to_owned()),
             acl: header("x-oss-object-acl").unwrap_or_else(|| "default".to_owned()),
             storage_class: header("x-oss-storage-class").unwrap_or_else(|| "Standard".to_owned()),
+            tags: self
+                .request
+                .header("x-oss-tagging")
+                .map(tagging::of_header)
+                .transpose()?
+                .unwrap_or_default(),
             headers,
         })
     }

@@ -45,14 +45,16 @@ impl Exchange {
     /// Checks the callback's parameters; nothing is stored yet. Each may come as a header or in the query
     /// but not as both (EC 0007-00000027).
     pub(super) async fn prepare_callback(&self) -> Result<Option<Prepared>, OssError> {
-        let value = |header: &'static str, name: &'static str| {
-            match (self.request.header(header), self.request.query.get(name)) {
+        let value = |header: &'static str, name: &'static str| match (
+            self.request.header(header),
+            self.request.query.get(name),
+        ) {
             (Some(_), Some(_)) => Err(OssError::invalid_argument(format!(
-                "Either the {name} query string parameter or the {header} header should be specified, not both."
+                "Either the {name} query string parameter or the {header} header should be specified, \
+                 not both."
             ))
             .with_ec("0007-00000027")),
             (header, query) => Ok(header.or(query)),
-        }
         };
         let callback = value("x-oss-callback", "callback")?;
         let variables = value("x-oss-callback-var", "callback-var")?;

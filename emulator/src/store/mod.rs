@@ -46,6 +46,7 @@ pub(crate) struct Properties {
     /// `default`, `private`, `public-read` or `public-read-write`.
     pub acl: String,
     pub storage_class: String,
+    pub tags: Vec<(String, String)>,
     /// Further headers of the answer to GET and HEAD, lower-case.
     pub headers: Vec<(String, String)>,
 }

@@ -92,6 +92,26 @@ fn lists_that_break_a_rule_are_refused_and_the_upload_goes_on() {
 }
 
 #[test]
+fn parts_can_be_copied_out_of_other_objects() {
+    let emulator = Emulator::builder().start().unwrap();
+    let source: Vec<u8> = (0..FULL + 50).map(|number| (number % 251) as u8).collect();
+    call("PUT", "bkt", "source").body(source.clone()).send(&emulator);
+    let upload = Upload::begin(&emulator);
+    let copy = |number: &str, range: &str| {
+        let copy = call("PUT", "bkt", "k").query("partNumber", number).query("uploadId", &upload.id);
+        copy.header("x-oss-copy-source", "/bkt/source")
+            .header("x-oss-copy-source-range", range)
+            .send(&emulator)
+    };
+    let (one, two) = (copy("1", &format!("bytes=0-{}", FULL - 1)), copy("2", &format!("bytes={FULL}-")));
+    assert_eq!(copy("3", "bytes=0-999999").verdict(), (416, "InvalidRange".to_owned()));
+    let etags = [one, two].map(|answer| answer.element("ETag").unwrap());
+    assert_eq!(upload.complete(&[(1, &etags[0]), (2, &etags[1])]).status, 200);
+    let stored = emulator.object("bkt", "k").unwrap();
+    assert!(stored.data == source && stored.crc64 == crc64(&source));
+}
+
+#[test]
 fn complete_all_takes_every_part() {
     let emulator = Emulator::builder().start().unwrap();
     let upload = Upload::begin(&emulator);

@@ -204,6 +204,27 @@ fn copies_are_objects_of_their_own() {
 }
 
 #[test]
+fn tags_come_with_an_upload_or_by_themselves() {
+    let emulator = emulator();
+    call("PUT", "bkt", "k").header("x-oss-tagging", "a=1&b%20c=").body("data").send(&emulator);
+    let tags = call("GET", "bkt", "k").query("tagging", "").send(&emulator);
+    assert_eq!(tags.elements("Key"), ["a", "b c"]);
+    assert_eq!(tags.elements("Value"), ["1", ""]);
+    let put = |document: &str| call("PUT", "bkt", "k").query("tagging", "").body(document).send(&emulator);
+    let tag = |key: &str| format!("<Tag><Key>{key}</Key><Value>v</Value></Tag>");
+    let many: String = (0..11).map(|number| tag(&number.to_string())).collect();
+    for bad in [many, tag("a") + &tag("a"), tag(""), tag("a&amp;b"), tag(&"k".repeat(129))] {
+        let answer = put(&format!("<Tagging><TagSet>{bad}</TagSet></Tagging>"));
+        assert_eq!(answer.verdict(), (400, "InvalidTag".to_owned()), "{bad}");
+    }
+    assert_eq!(put(&format!("<Tagging><TagSet>{}</TagSet></Tagging>", tag("new"))).status, 200);
+    assert_eq!(emulator.object("bkt", "k").unwrap().tags, [("new".to_owned(), "v".to_owned())]);
+    assert_eq!(call("DELETE", "bkt", "k").query("tagging", "").send(&emulator).status, 204);
+    let stored = emulator.object("bkt", "k").unwrap();
+    assert_eq!((stored.tags.len(), stored.data.as_ref()), (0, &b"data"[..]));
+}
+
+#[test]
 fn deletion_is_final_and_may_be_repeated() {
     let emulator = emulator();
     for key in ["a", "b&c", "d"] {
@@ -272,7 +293,7 @@ fn lists_page_through_all_keys_in_both_versions() {
 fn what_the_emulator_lacks_is_said_plainly() {
     let emulator = emulator();
     for (method, key, name) in [
-        ("GET", "k", "tagging"),
+        ("GET", "k", "symlink"),
         ("PUT", "", "lifecycle"),
         ("POST", "k", "append"),
         ("GET", "k", "x-oss-process"),
