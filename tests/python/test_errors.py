@@ -65,7 +65,13 @@ def test_what_does_not_apply_is_none(bed: Bed) -> None:
         client.put_object_with_callback("", "k", b"", bed.callback())
     error = failure.value
     assert (error.kind, error.field, error.retryable) == ("invalid_argument", "bucket", False)
-    assert (error.status, error.code, error.etag, error.cause, error.stored) == (None, None, None, None, False)
+    assert (error.status, error.code, error.etag, error.cause, error.stored) == (
+        None,
+        None,
+        None,
+        None,
+        False,
+    )
     assert error.message
     assert error.message in str(error)
 
@@ -75,7 +81,9 @@ def test_the_list_of_errors_is_complete() -> None:
     from conftest import ROOT
 
     listed = tomllib.loads((ROOT / "api/errors.toml").read_text("utf-8"))
-    classes = {cls.kind: cls for cls in vars(_errors).values() if inspect.isclass(cls) and "kind" in vars(cls)}
+    classes = {
+        cls.kind: cls for cls in vars(_errors).values() if inspect.isclass(cls) and "kind" in vars(cls)
+    }
     assert set(classes) == {kind["name"] for kind in listed["kind"]}
     for kind in listed["kind"]:
         cls = _errors._CLASSES[kind["name"]]

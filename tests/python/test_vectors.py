@@ -48,7 +48,7 @@ def arguments(vector: dict[str, Any]) -> dict[str, Any]:
         "bucket": request.get("bucket"),
         "key": request.get("key"),
         "query": [tuple(pair) for pair in request["query"]],
-        "headers": {name: value for name, value in request["headers"]},
+        "headers": dict(request["headers"]),
         "additional_headers": request["additional_headers"],
         "time": vector["time"]["unix"],
     }

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, final
 
-from typing_extensions import Buffer, Self
+from typing_extensions import Buffer, Self, disjoint_base
 
 __all__ = [
     "Call",
@@ -22,6 +22,7 @@ __version__: str
 def live_handles() -> int:
     """How many clients, callbacks, signers, replies, presigned requests and running calls exist."""
 
+@disjoint_base
 class CallbackBase:
     """What a Callback is made of."""
 

@@ -20,6 +20,11 @@ const BASES: &[(&str, &str)] = &[
 
 const TEMPLATES: &[(&str, &str, &str)] = &[
     (
+        "__init__.py.in",
+        "py/python/oss_callback/__init__.py",
+        include_str!("../../../py/templates/__init__.py.in"),
+    ),
+    (
         "_callback.py.in",
         "py/python/oss_callback/_callback.py",
         include_str!("../../../py/templates/_callback.py.in"),
@@ -40,13 +45,14 @@ const TEMPLATES: &[(&str, &str, &str)] = &[
 pub fn modules(api: &Api) -> Vec<Output> {
     let mut fillings = vec![
         ("EXPORTS".to_owned(), exports(api)),
+        ("IMPORTS".to_owned(), exports(api).replace('"', "")),
         ("FACTS".to_owned(), facts(api)),
         ("CLASSES".to_owned(), classes(api)),
         ("BY_KIND".to_owned(), each(api, |kind| format!("{:?}: {},", kind, class(kind)))),
     ];
     for group in ["client", "put", "callback"] {
         let upper = group.to_uppercase();
-        fillings.push((format!("{upper}_PARAMETERS"), lines(api, group, |o| parameter(o))));
+        fillings.push((format!("{upper}_PARAMETERS"), lines(api, group, parameter)));
         fillings.push((format!("{upper}_OPTIONS"), lines(api, group, |o| format!("{0:?}: {0},", o.name))));
         fillings.push((format!("{upper}_DOCS"), lines(api, group, doc)));
     }
