@@ -3,6 +3,7 @@
 
 mod api;
 mod docs;
+mod python;
 mod rust;
 
 use std::{fs, path::Path};
@@ -18,7 +19,8 @@ pub struct Output {
 pub fn run(check: bool) -> Result<(), String> {
     let root = crate::root();
     let api = Api::load(&root)?;
-    let outputs = [rust::kinds(&api), rust::options(&api), docs::options(&api), docs::errors(&api)];
+    let mut outputs = vec![rust::kinds(&api), rust::options(&api), docs::options(&api), docs::errors(&api)];
+    outputs.extend(python::modules(&api));
     let mut stale = Vec::new();
     for output in outputs {
         let text = if output.path.ends_with(".rs") { rustfmt(&output.text)? } else { output.text };

@@ -2,6 +2,7 @@
 
 mod codegen;
 mod peers;
+mod python;
 mod readme;
 mod rust;
 
@@ -10,7 +11,8 @@ use std::process::{Command, Stdio};
 use crate::runner::Run;
 
 /// All steps, in the order in which they run.
-pub const STEPS: &[Step] = &[codegen::STEP, rust::STEP, peers::STEP, readme::STEP];
+pub const STEPS: &[Step] =
+    &[codegen::STEP, rust::STEP, python::STEP, python::PACKAGING, peers::STEP, readme::STEP];
 
 pub struct Step {
     pub name: &'static str,

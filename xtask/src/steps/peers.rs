@@ -74,7 +74,7 @@ fn node(run: &Run, here: &Path) -> Result<PathBuf, String> {
 }
 
 /// Installs unless the last install that succeeded was made from the same files.
-fn install_once(
+pub fn install_once(
     dir: &Path,
     wanted: &[&Path],
     install: impl FnOnce() -> Result<(), String>,

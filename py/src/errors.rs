@@ -1,0 +1,94 @@
+//! From errors to exceptions. The classes are Python (`_errors.py`): they pickle, have attributes, and
+//! derive from builtins as well, none of which a native exception could.
+
+use std::any::Any;
+use std::error::Error as _;
+
+use oss_callback::{ERROR_FACTS, Error, FactValue};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyFunction};
+
+/// `_errors.make`, which is looked up once.
+fn make(py: Python<'_>) -> PyResult<&Bound<'_, PyFunction>> {
+    static MAKE: PyOnceLock<Py<PyFunction>> = PyOnceLock::new();
+    MAKE.import(py, "oss_callback._errors", "make")
+}
+
+fn exception(
+    py: Python<'_>,
+    kind: &str,
+    text: String,
+    message: &str,
+    facts: Bound<'_, PyDict>,
+    source: Option<String>,
+) -> PyErr {
+    match make(py).and_then(|make| make.call1((kind, text, message, facts, source))) {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(error) => error,
+    }
+}
+
+/// The exception for an error of the core.
+pub(crate) fn raised(py: Python<'_>, error: &Error) -> PyErr {
+    raised_as(py, error, error.kind().name())
+}
+
+/// The same for an unknown keyword, which in Python is a `TypeError` too.
+pub(crate) fn unknown_keyword(py: Python<'_>, error: &Error) -> PyErr {
+    raised_as(py, error, ARGUMENT_TYPE)
+}
+
+/// Not a kind of the core's: `invalid_argument` that is a `TypeError` too.
+const ARGUMENT_TYPE: &str = "argument_type";
+
+fn raised_as(py: Python<'_>, error: &Error, kind: &str) -> PyErr {
+    let facts = PyDict::new(py);
+    for (name, _) in ERROR_FACTS {
+        let set = match error.fact(name) {
+            Some(FactValue::Text(text)) => facts.set_item(name, text),
+            Some(FactValue::Integer(number)) => facts.set_item(name, number),
+            Some(FactValue::Bool(value)) => facts.set_item(name, value),
+            _ => Ok(()),
+        };
+        if let Err(error) = set {
+            return error;
+        }
+    }
+    if let Err(error) = facts.set_item("retryable", error.is_retryable()) {
+        return error;
+    }
+    exception(py, kind, error.to_string(), error.message(), facts, error.source().map(ToString::to_string))
+}
+
+/// An argument that is wrong before the core can see it.
+pub(crate) fn invalid(py: Python<'_>, field: &str, message: &str, hint: Option<&str>) -> PyErr {
+    misfit(py, "invalid_argument", field, message, hint)
+}
+
+/// An argument of a type that cannot be meant: `must be str, not int`.
+pub(crate) fn wrong_type(field: &str, wanted: &str, value: &Bound<'_, PyAny>, hint: Option<&str>) -> PyErr {
+    let found = value.get_type().name().map_or_else(|_| "this".to_owned(), |name| name.to_string());
+    misfit(value.py(), ARGUMENT_TYPE, field, &format!("must be {wanted}, not {found}"), hint)
+}
+
+fn misfit(py: Python<'_>, kind: &str, field: &str, message: &str, hint: Option<&str>) -> PyErr {
+    let facts = PyDict::new(py);
+    let mut text = format!("{field}: {message}");
+    if let Some(hint) = hint {
+        text.push_str(". ");
+        text.push_str(hint);
+    }
+    match facts.set_item("field", field).and_then(|()| facts.set_item("hint", hint)) {
+        Ok(()) => exception(py, kind, text, message, facts, None),
+        Err(error) => error,
+    }
+}
+
+/// A panic, caught where it would else end a thread of the program.
+pub(crate) fn bug(py: Python<'_>, panic: &(dyn Any + Send)) -> PyErr {
+    let said = panic.downcast_ref::<&str>().copied();
+    let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+    let message = format!("a defect in oss-callback, please report it: {said}");
+    exception(py, "bug", message.clone(), &message, PyDict::new(py), None)
+}

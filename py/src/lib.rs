@@ -1,0 +1,39 @@
+//! The Python face: turns Python's values into the core's and the core's outcomes into Python's.
+//!
+//! It knows no rule of OSS and no default. Signatures with the list of options, docstrings and the
+//! exceptions are Python (`python/oss_callback/`, partly generated from `api/*.toml`); here is what they
+//! call.
+#![forbid(unsafe_code)]
+
+mod callback;
+mod client;
+mod convert;
+mod errors;
+mod handles;
+mod options;
+mod reply;
+mod signer;
+
+use pyo3::prelude::*;
+
+/// Machinery of `oss_callback`; import that instead.
+#[pymodule(gil_used = false)]
+mod _native {
+    #[pymodule_export]
+    use crate::callback::CallbackBase;
+    #[pymodule_export]
+    use crate::client::{Call, NativeClient};
+    #[pymodule_export]
+    use crate::handles::live_handles;
+    #[pymodule_export]
+    use crate::reply::CallbackReply;
+    #[pymodule_export]
+    use crate::signer::{PresignedRequest, Signer};
+
+    use super::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

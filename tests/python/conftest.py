@@ -1,0 +1,100 @@
+"""The testbed that all languages are tested against: its addresses come from the environment, or from the
+`testbed` program, which lives as long as this process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import oss_callback
+import pytest
+from oss_callback import Callback, Client, aio
+
+NAMES = [
+    "OSS_ENDPOINT",
+    "OSS_REGION",
+    "OSS_ACCESS_KEY_ID",
+    "OSS_ACCESS_KEY_SECRET",
+    "STS_ACCESS_KEY_ID",
+    "STS_ACCESS_KEY_SECRET",
+    "STS_TOKEN",
+    "APP_URL",
+    "FAULTY_ENDPOINT",
+    "DEAD_ENDPOINT",
+]
+ROOT = Path(__file__).parents[2]
+BUCKET = "examplebucket"
+
+
+def testbed_program() -> str:
+    """`OSS_CALLBACK_TESTBED`, or what `cargo build -p oss-callback-tests --bin testbed` made."""
+    named = os.environ.get("OSS_CALLBACK_TESTBED")
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    found = named or shutil.which("testbed", path=target / "debug")
+    if not found:
+        pytest.exit("build the testbed first: cargo build -p oss-callback-tests --bin testbed", returncode=2)
+    return found
+
+
+@pytest.fixture(scope="session")
+def testbed() -> Iterator[dict[str, str]]:
+    if all(name in os.environ for name in NAMES):
+        yield {name: os.environ[name] for name in NAMES}
+        return
+    # It ends when its standard input is closed: by us, or by our death.
+    with subprocess.Popen(
+        [testbed_program()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        addresses: dict[str, str] = {}
+        while missing := [name for name in NAMES if name not in addresses]:
+            line = process.stdout.readline()
+            assert line, f"the testbed ended without {missing}"
+            name, _, value = line.strip().removeprefix("export ").partition("=")
+            addresses[name] = value
+        # Children of the tests read it from there.
+        os.environ.update(addresses)
+        yield addresses
+        process.stdin.close()
+
+
+class Bed:
+    """Clients and callbacks for the testbed."""
+
+    def __init__(self, addresses: dict[str, str]) -> None:
+        self.addresses = addresses
+
+    def options(self, **options: Any) -> dict[str, Any]:
+        given = {
+            "endpoint": self.addresses["OSS_ENDPOINT"],
+            "region": self.addresses["OSS_REGION"],
+            "access_key_id": self.addresses["OSS_ACCESS_KEY_ID"],
+            "access_key_secret": self.addresses["OSS_ACCESS_KEY_SECRET"],
+        }
+        return given | options
+
+    def client(self, **options: Any) -> Client:
+        return Client(**self.options(**options))
+
+    def aio_client(self, **options: Any) -> aio.Client:
+        return aio.Client(**self.options(**options))
+
+    def faulty(self, **options: Any) -> Client:
+        return self.client(endpoint=self.addresses["FAULTY_ENDPOINT"], **options)
+
+    def callback(self, path: str = "/ok", **options: Any) -> Callback:
+        return Callback(self.addresses["APP_URL"] + path, **options)
+
+    def put(self, key: str, path: str = "/ok", data: bytes = b"data") -> oss_callback.CallbackReply:
+        with self.client() as client:
+            return client.put_object_with_callback(BUCKET, key, data, self.callback(path))
+
+
+@pytest.fixture(scope="session")
+def bed(testbed: dict[str, str]) -> Bed:
+    return Bed(testbed)
