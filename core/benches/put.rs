@@ -1,6 +1,6 @@
 //! PUTs of 4 KiB with a callback over kept-alive connections, against a server that does nothing:
 //! the client, beside the same request through reqwest's blocking face, which was the alternative
-//! (docs/decisions/0003-transport.md). Run: `cargo bench -p oss-callback --bench put`.
+//! (docs/decisions/0005-transport.md). Run: `cargo bench -p oss-callback --bench put`.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -4,7 +4,7 @@
 //! A blocking call takes an engine (a current-thread runtime with its own kept-alive connections)
 //! from a stack, runs the call on it without a single change of thread, and puts it back. So the
 //! number of engines follows the number of calls that run at once, and the hot ones stay hot.
-//! Reasons and figures: docs/decisions/0003-transport.md.
+//! Reasons and figures: docs/decisions/0005-transport.md.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

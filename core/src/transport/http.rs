@@ -1,5 +1,5 @@
 //! The HTTP client: reqwest's asynchronous engine, HTTP/1.1, no redirects, its connections kept alive.
-//! Why this engine and not its blocking face: docs/decisions/0003-transport.md.
+//! Why this engine and not its blocking face: docs/decisions/0005-transport.md.
 
 use std::sync::Arc;
 use std::time::Duration;
