@@ -2,6 +2,7 @@
 //! then fails: the mend is already in the tree and wants only a commit.
 
 mod api;
+mod c;
 mod docs;
 mod rust;
 
@@ -18,7 +19,13 @@ pub struct Output {
 pub fn run(check: bool) -> Result<(), String> {
     let root = crate::root();
     let api = Api::load(&root)?;
-    let outputs = [rust::kinds(&api), rust::options(&api), docs::options(&api), docs::errors(&api)];
+    let outputs = [
+        rust::kinds(&api),
+        rust::options(&api),
+        docs::options(&api),
+        docs::errors(&api),
+        c::bindings(&api),
+    ];
     let mut stale = Vec::new();
     for output in outputs {
         let text = if output.path.ends_with(".rs") { rustfmt(&output.text)? } else { output.text };
