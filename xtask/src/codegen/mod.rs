@@ -3,6 +3,7 @@
 
 mod api;
 mod c;
+mod cpp;
 mod docs;
 mod rust;
 
@@ -25,6 +26,7 @@ pub fn run(check: bool) -> Result<(), String> {
         docs::options(&api),
         docs::errors(&api),
         c::bindings(&api),
+        cpp::header(&api),
     ];
     let mut stale = Vec::new();
     for output in outputs {
