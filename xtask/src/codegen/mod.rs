@@ -2,6 +2,8 @@
 //! then fails: the mend is already in the tree and wants only a commit.
 
 mod api;
+mod c;
+mod cpp;
 mod docs;
 mod python;
 mod rust;
@@ -19,7 +21,14 @@ pub struct Output {
 pub fn run(check: bool) -> Result<(), String> {
     let root = crate::root();
     let api = Api::load(&root)?;
-    let mut outputs = vec![rust::kinds(&api), rust::options(&api), docs::options(&api), docs::errors(&api)];
+    let mut outputs = vec![
+        rust::kinds(&api),
+        rust::options(&api),
+        docs::options(&api),
+        docs::errors(&api),
+        c::bindings(&api),
+        cpp::header(&api),
+    ];
     outputs.extend(python::modules(&api));
     let mut stale = Vec::new();
     for output in outputs {
