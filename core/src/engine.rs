@@ -335,6 +335,7 @@ fn cancelled() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::body::Body;
     use crate::transport::{Answer, Request, Response};
 
     struct Nowhere;
@@ -358,7 +359,7 @@ mod tests {
     }
 
     fn run(engines: &Engines, outcome: Result<()>) -> Result<()> {
-        engines.block_on(None, None, |_| async { outcome })
+        engines.block_on(None, None, &Body::default().leased().1, |_| async { outcome })
     }
 
     #[test]
