@@ -78,6 +78,7 @@ impl NativeClient {
 
     /// Starts an upload. `settle(reply, error)` is called on a thread of the library's, with one of both
     /// None.
+    #[expect(clippy::too_many_arguments, reason = "Python's call, plus the interpreter and who is told")]
     fn start(
         &self,
         py: Python<'_>,
