@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Client, Inner};
 use crate::credentials::{
-    Chain, Credentials, CredentialsProvider, Environment, Settings, Settled, SharedProvider, Signers,
+    Chain, Credentials, CredentialsProvider, Environment, Secret, Settings, Settled, SharedProvider, Signers,
 };
 use crate::endpoint::Endpoint;
 use crate::engine::Engines;
@@ -189,21 +189,24 @@ impl ClientBuilder {
 
     /// The source that is named, or that an option belongs to.
     fn chosen_source(&self) -> Result<CredentialsSource> {
+        let uri = self.credentials_uri.as_ref().map(Secret::expose);
         let implied = [
-            ("profile", &self.profile, CredentialsSource::Profile),
-            ("ecs_role_name", &self.ecs_role_name, CredentialsSource::EcsRole),
-            ("credentials_uri", &self.credentials_uri, CredentialsSource::Uri),
+            ("profile", self.profile.as_deref(), CredentialsSource::Profile),
+            ("ecs_role_name", self.ecs_role_name.as_deref(), CredentialsSource::EcsRole),
+            ("credentials_uri", uri, CredentialsSource::Uri),
         ];
+        check_address("credentials_uri", uri)?;
+        check_address("metadata_endpoint", self.metadata_endpoint.as_deref())?;
+        let sts = self.sts_endpoint.as_deref();
+        let sts =
+            sts.map(|text| if text.contains("://") { text.to_owned() } else { format!("https://{text}") });
+        check_address("sts_endpoint", sts.as_deref())?;
         let mut chosen = self.credentials_source;
         for (name, value, source) in implied {
-            if value.is_none() {
-                continue;
-            }
-            if value.as_deref() == Some("") {
-                return Err(Error::invalid_argument(name, "must not be empty"));
-            }
-            match chosen {
-                Some(chosen) if chosen != source => {
+            match (value, chosen) {
+                (None, _) => {}
+                (Some(""), _) => return Err(Error::invalid_argument(name, "must not be empty")),
+                (Some(_), Some(chosen)) if chosen != source => {
                     let message = format!(
                         "belongs to the source `{}`, but another option chooses `{}`",
                         source.as_str(),
@@ -211,7 +214,7 @@ impl ClientBuilder {
                     );
                     return Err(Error::invalid_argument(name, message));
                 }
-                _ => chosen = Some(source),
+                (Some(_), _) => chosen = Some(source),
             }
         }
         Ok(chosen.unwrap_or(CredentialsSource::Default))
@@ -248,6 +251,16 @@ pub(super) fn positive(name: &'static str, value: Option<Duration>) -> Result<Op
             Err(Error::invalid_argument(name, "must be at most a year"))
         }
         value => Ok(value),
+    }
+}
+
+/// Does not repeat what it refuses: it may hold a token.
+fn check_address(name: &'static str, address: Option<&str>) -> Result<()> {
+    let refuse = |what: &str| Err(Error::invalid_argument(name, what));
+    match address.map(url::Url::parse) {
+        None => Ok(()),
+        Some(Ok(url)) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
+        Some(_) => refuse("must be an address such as http://127.0.0.1:8080"),
     }
 }
 

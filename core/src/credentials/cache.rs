@@ -25,6 +25,10 @@ const UNDATED_LIFETIME: Duration = Duration::from_secs(900);
 const BACK_OFF: Duration = Duration::from_secs(1);
 const BACK_OFF_MAX: Duration = Duration::from_secs(30);
 
+/// How long a caller waits. Longer than any of the library's own providers takes; one of the user's
+/// may hang.
+const PATIENCE: Duration = Duration::from_secs(75);
+
 type MakeSigner = dyn Fn(Credentials) -> Result<Signer> + Send + Sync;
 type Clock = dyn Fn() -> SystemTime + Send + Sync;
 
@@ -69,6 +73,7 @@ pub(crate) struct Renewed {
     provider: SharedProvider,
     make: Box<MakeSigner>,
     clock: Box<Clock>,
+    patience: Duration,
     generation: Generation,
 }
 
@@ -113,6 +118,21 @@ struct Flight {
 enum Step {
     Use(Arc<Signer>),
     Wait(Arc<Flight>),
+}
+
+impl Flight {
+    async fn outcome(&self) -> std::result::Result<Arc<Signer>, Arc<Failure>> {
+        loop {
+            let landed = self.landed.notified();
+            tokio::pin!(landed);
+            // From here on it hears of a landing, so that none between the look and the wait is missed.
+            landed.as_mut().enable();
+            if let Some(outcome) = self.outcome.get() {
+                return outcome.clone();
+            }
+            landed.await;
+        }
+    }
 }
 
 impl Failure {
@@ -177,7 +197,7 @@ impl Generation {
 
 impl Renewed {
     fn new(provider: SharedProvider, make: Box<MakeSigner>, clock: Box<Clock>) -> Renewed {
-        Renewed { provider, make, clock, generation: Generation::new(None) }
+        Renewed { provider, make, clock, patience: PATIENCE, generation: Generation::new(None) }
     }
 
     async fn current(self: &Arc<Self>) -> Result<Arc<Signer>> {
@@ -185,16 +205,12 @@ impl Renewed {
             Step::Use(signer) => return Ok(signer),
             Step::Wait(flight) => flight,
         };
-        let landed = flight.landed.notified();
-        tokio::pin!(landed);
-        // From here on it hears of a landing, so that one between the look and the wait is not missed.
-        landed.as_mut().enable();
-        loop {
-            if let Some(outcome) = flight.outcome.get() {
-                return outcome.clone().map_err(|failure| failure.error());
+        match tokio::time::timeout(self.patience, flight.outcome()).await {
+            Ok(outcome) => outcome.map_err(|failure| failure.error()),
+            Err(_) => {
+                let message = format!("the credentials provider has not returned within {:?}", self.patience);
+                Err(Error::credentials(message))
             }
-            landed.as_mut().await;
-            landed.set(flight.landed.notified());
         }
     }
 

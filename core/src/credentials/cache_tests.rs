@@ -32,7 +32,7 @@ fn numbered(number: usize) -> Credentials {
 
 impl Bench {
     fn get(&self) -> Result<Arc<Signer>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(self.signers.current())
     }
 
@@ -230,6 +230,25 @@ fn a_provider_that_panics_is_an_error_and_not_the_end() {
     assert!(bench.get().unwrap_err().message().contains("panicked"));
     bench.advance_to(5);
     assert_eq!(bench.id(), "id-1");
+}
+
+#[test]
+fn nobody_waits_for_ever_for_a_provider_that_hangs() {
+    let (release, gate) = std::sync::mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let bench = bench(move |number| {
+        let _ = gate.lock().unwrap().recv();
+        Ok(numbered(number))
+    });
+    let Signers::Renewed(renewed) = bench.signers else { panic!() };
+    let renewed = Renewed { patience: Duration::from_millis(30), ..Arc::into_inner(renewed).unwrap() };
+    let bench = Bench { signers: Signers::Renewed(Arc::new(renewed)), ..bench };
+    for _ in 0..2 {
+        assert!(bench.get().unwrap_err().message().contains("has not returned within 30ms"));
+    }
+    drop(release);
+    bench.wait_for_landing();
+    assert_eq!((bench.id(), bench.calls()), ("id-0".to_owned(), 1));
 }
 
 #[test]

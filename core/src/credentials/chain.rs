@@ -4,7 +4,7 @@
 //! would make requests in another's name, of which nobody would know before they are refused.
 
 use super::ecs::EcsRole;
-use super::{Credentials, CredentialsProvider, Environment};
+use super::{Credentials, CredentialsProvider, Environment, Secret};
 use super::{credentials_file, ecs, environment, oidc, ossutil, profile, uri};
 use crate::error::{Error, Result};
 use crate::options::CredentialsSource;
@@ -19,7 +19,7 @@ pub(crate) struct Settings {
     pub environment: Environment,
     pub profile: Option<String>,
     pub ecs_role_name: Option<String>,
-    pub credentials_uri: Option<String>,
+    pub credentials_uri: Option<Secret>,
     pub metadata_endpoint: Option<String>,
     pub sts_endpoint: Option<String>,
     pub http: FetchSettings,

@@ -74,8 +74,8 @@ fn read(settings: &Settings) -> std::result::Result<(PathBuf, Ini), Miss> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credentials::testing::{STS_ANSWER, Stub, TempDir, settings};
     use crate::credentials::Environment;
+    use crate::credentials::testing::{STS_ANSWER, Stub, TempDir, settings};
 
     const FILE: &str = "[default]\ntype = access_key\naccess_key_id = ini-id\naccess_key_secret = s\n\
         [role]\ntype=ram_role_arn\naccess_key_id=base\naccess_key_secret=s\nrole_arn=acs:ram::1:role/r\n\

@@ -19,7 +19,7 @@ mod profile;
 mod provider;
 mod sts;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod uri;
 
 use std::fmt;

@@ -51,7 +51,8 @@ struct Profile {
     oidc_provider_arn: String,
     oidc_token_file: String,
     process_command: String,
-    credentials_uri: String,
+    #[serde(deserialize_with = "answer::secret")]
+    credentials_uri: Option<Secret>,
 }
 
 /// The profile that is named, or the one that the file calls current.
@@ -108,7 +109,7 @@ impl Config {
             "OIDC" => profile.oidc(settings),
             "External" => Process::new(&profile.process_command).map(|process| Found::Ask(Box::new(process))),
             "CredentialsURI" => Ok(Found::Ask(Box::new(CredentialsUri {
-                uri: profile.credentials_uri.clone(),
+                uri: profile.credentials_uri.clone().unwrap_or_default(),
                 http: settings.http.clone(),
             }))),
             other => {

@@ -13,8 +13,30 @@ use crate::error::{Error, ErrorKind, Result};
 /// call at a time, and never under a lock; so a provider may block, but should give up after some
 /// seconds: uploads without valid credentials wait for it.
 ///
-/// Closures are providers: `|| Ok::<_, MyError>(Credentials::new(id, secret)?)`. Their errors are
-/// shown to the user and may be logged, so they must not hold secrets.
+/// Closures are providers. Their errors are shown to the user and may be logged, so they must not
+/// hold secrets.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use oss_callback::{Client, Credentials};
+///
+/// fn lease_from_vault() -> std::io::Result<[String; 3]> {
+///     Ok(["STS.id", "secret", "token"].map(str::to_owned))
+/// }
+///
+/// let client = Client::builder()
+///     .region("cn-hangzhou")
+///     .credentials_provider(|| {
+///         let [id, secret, token] = lease_from_vault()?;
+///         let until = SystemTime::now() + Duration::from_secs(3600);
+///         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(
+///             Credentials::new(id, secret)?.with_security_token(token)?.with_expiry(until),
+///         )
+///     })
+///     .build()?;
+/// # Ok::<(), oss_callback::Error>(())
+/// ```
 pub trait CredentialsProvider: Send + Sync {
     /// Gets credentials, which may take a while.
     ///

@@ -6,7 +6,7 @@ use http::Method;
 
 use super::answer::{self, Answer};
 use super::chain::{Found, Miss, Settings};
-use super::{Credentials, CredentialsProvider};
+use super::{Credentials, CredentialsProvider, Secret};
 use crate::error::{Error, Result};
 use crate::transport::{Fetch, FetchSettings, fetch};
 
@@ -14,17 +14,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct CredentialsUri {
-    /// It may hold a password or a token, so it is never shown.
-    pub uri: String,
+    /// It may hold a password or a token.
+    pub uri: Secret,
     pub http: FetchSettings,
 }
 
 pub(super) fn locate(settings: &Settings) -> std::result::Result<Found, Miss> {
     let variable = settings.environment.get("ALIBABA_CLOUD_CREDENTIALS_URI");
-    match settings.credentials_uri.as_deref().or(variable) {
-        Some(uri) => {
-            Ok(Found::Ask(Box::new(CredentialsUri { uri: uri.to_owned(), http: settings.http.clone() })))
-        }
+    match settings.credentials_uri.clone().or(variable.map(Secret::from)) {
+        Some(uri) => Ok(Found::Ask(Box::new(CredentialsUri { uri, http: settings.http.clone() }))),
         None => Err(Miss::Absent("ALIBABA_CLOUD_CREDENTIALS_URI is not set".to_owned())),
     }
 }
@@ -36,7 +34,7 @@ impl CredentialsProvider for CredentialsUri {
             &self.http,
             Fetch {
                 method: Method::GET,
-                url: &self.uri,
+                url: self.uri.expose(),
                 headers: &[],
                 form: None,
                 connect_timeout: CONNECT_TIMEOUT,

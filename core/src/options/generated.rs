@@ -388,7 +388,7 @@ pub struct ClientBuilder {
     pub(crate) credentials_source: Option<CredentialsSource>,
     pub(crate) profile: Option<String>,
     pub(crate) ecs_role_name: Option<String>,
-    pub(crate) credentials_uri: Option<String>,
+    pub(crate) credentials_uri: Option<Secret>,
     pub(crate) metadata_endpoint: Option<String>,
     pub(crate) sts_endpoint: Option<String>,
     pub(crate) signature_version: Option<SignatureVersion>,
@@ -474,10 +474,10 @@ impl ClientBuilder {
         self
     }
 
-    /// URL of a server that hands out temporary credentials as JSON. Setting it chooses that source.
+    /// URL of a server that hands out temporary credentials as JSON. Setting it chooses that source. It is never shown, as it may hold a token.
     ///
     /// Default: from the environment: `ALIBABA_CLOUD_CREDENTIALS_URI`.
-    pub fn credentials_uri(mut self, value: impl Into<String>) -> Self {
+    pub fn credentials_uri(mut self, value: impl Into<Secret>) -> Self {
         self.credentials_uri = Some(value.into());
         self
     }
@@ -581,7 +581,7 @@ impl ClientBuilder {
             }
             "profile" => self.profile = Some(value.text("profile")?),
             "ecs_role_name" => self.ecs_role_name = Some(value.text("ecs_role_name")?),
-            "credentials_uri" => self.credentials_uri = Some(value.text("credentials_uri")?),
+            "credentials_uri" => self.credentials_uri = Some(Secret::new(value.text("credentials_uri")?)),
             "metadata_endpoint" => self.metadata_endpoint = Some(value.text("metadata_endpoint")?),
             "sts_endpoint" => self.sts_endpoint = Some(value.text("sts_endpoint")?),
             "signature_version" => self.signature_version = Some(value.text("signature_version")?.parse()?),
@@ -664,9 +664,9 @@ impl ClientBuilder {
         },
         OptionInfo {
             name: "credentials_uri",
-            ty: OptionType::Text,
+            ty: OptionType::Secret,
             values: &[],
-            doc: "URL of a server that hands out temporary credentials as JSON. Setting it chooses that source.",
+            doc: "URL of a server that hands out temporary credentials as JSON. Setting it chooses that source. It is never shown, as it may hold a token.",
             default: "from the environment: `ALIBABA_CLOUD_CREDENTIALS_URI`",
         },
         OptionInfo {

@@ -65,7 +65,8 @@ class Client:
             Name of the ECS instance's RAM role. Setting it chooses that source, and saves a request.
             Default: from the environment: `ALIBABA_CLOUD_ECS_METADATA`; else asked of the metadata service.
         credentials_uri (str):
-            URL of a server that hands out temporary credentials as JSON. Setting it chooses that source.
+            URL of a server that hands out temporary credentials as JSON. Setting it chooses that source. It
+            is never shown, as it may hold a token.
             Default: from the environment: `ALIBABA_CLOUD_CREDENTIALS_URI`.
         metadata_endpoint (str):
             Where the ECS metadata service is; for tests.
