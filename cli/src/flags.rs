@@ -230,6 +230,7 @@ pub fn flag_of_field(field: &str, group: Option<Group>) -> Option<String> {
         (_, "access_key_id") => return Some("OSS_ACCESS_KEY_ID".to_owned()),
         (_, "access_key_secret") => return Some("OSS_ACCESS_KEY_SECRET".to_owned()),
         (_, "security_token") => return Some("OSS_SESSION_TOKEN".to_owned()),
+        (_, "credentials_uri") => return Some("ALIBABA_CLOUD_CREDENTIALS_URI".to_owned()),
         _ => {}
     }
     let groups = group.map_or(vec![Group::Put, Group::Client], |group| vec![group]);

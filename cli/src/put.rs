@@ -42,8 +42,9 @@ pub fn command() -> Command {
         .long_about(
             "Upload a file to OSS with a callback: OSS stores the object, posts the callback's body to your \
              application server, and hands its answer back. That answer, and nothing else, is written to \
-             standard output.\n\nCredentials come from the environment alone: OSS_ACCESS_KEY_ID and \
-             OSS_ACCESS_KEY_SECRET, with OSS_SESSION_TOKEN for temporary ones. OSS_ENDPOINT, OSS_REGION and \
+             standard output.\n\nNo flag takes credentials: they come from OSS_ACCESS_KEY_ID and \
+             OSS_ACCESS_KEY_SECRET, with OSS_SESSION_TOKEN for temporary ones, or else from a profile or a \
+             role (see --credentials-source). OSS_ENDPOINT, OSS_REGION and \
              OSS_CALLBACK_URL stand in for flags that are not given. The file is read into memory before it \
              is sent; 5 GB is the most that one upload can hold.",
         )

@@ -19,13 +19,13 @@ mod transport;
 pub use body::Body;
 pub use callback::{Callback, PreviewValues};
 pub use client::{CallbackReply, Client, PutRequest};
-pub use credentials::{Credentials, Secret};
+pub use credentials::{AssumeRole, Credentials, CredentialsProvider, Secret};
 pub use endpoint::{Endpoint, Target};
 pub use engine::Cancel;
 pub use error::{CallbackCause, ERROR_FACTS, Error, ErrorKind, FactValue, Result, VerificationReason};
 pub use options::{
-    Addressing, BodyType, CallbackBuilder, CallbackPlacement, ClientBuilder, Network, ObjectAcl, OptionInfo,
-    OptionType, OptionValue, PutOptions, ServerSideDataEncryption, ServerSideEncryption, SignatureVersion,
-    StorageClass,
+    Addressing, BodyType, CallbackBuilder, CallbackPlacement, ClientBuilder, CredentialsSource, Network,
+    ObjectAcl, OptionInfo, OptionType, OptionValue, PutOptions, ServerSideDataEncryption,
+    ServerSideEncryption, SignatureVersion, StorageClass,
 };
 pub use sign::Signer;

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Client, Inner};
-use crate::credentials::Credentials;
+use crate::credentials::{
+    Chain, Credentials, CredentialsProvider, Environment, Secret, Settings, Settled, SharedProvider, Signers,
+};
 use crate::endpoint::Endpoint;
 use crate::engine::Engines;
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::{Addressing, ClientBuilder, Network, SignatureVersion};
+use crate::options::{Addressing, ClientBuilder, CredentialsSource, Network, SignatureVersion};
 use crate::sign::Signer;
-use crate::transport::{HttpConfig, HttpTransport, ProxyChoice, TlsSettings, Transport};
+use crate::transport::{FetchSettings, HttpConfig, HttpTransport, ProxyChoice, TlsSettings, Transport};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -45,12 +47,24 @@ impl ClientBuilder {
         self
     }
 
+    /// Where credentials come from, in place of the options for them: a closure, an
+    /// [`AssumeRole`](crate::AssumeRole), or a type of your own.
+    pub fn credentials_provider(mut self, provider: impl CredentialsProvider + 'static) -> Self {
+        self.provider = Some(SharedProvider::new(provider));
+        self
+    }
+
     /// Checks the options and makes the client. Nothing is sent.
     ///
     /// # Errors
     /// `invalid_argument` for an option that is malformed, out of range or missing (V4 without a
-    /// region); `credentials` if there are none.
+    /// region), or that contradicts another; `credentials` if it is certain that there are none.
+    /// Sources that must be asked, such as an instance's RAM role, are asked by the first upload.
     pub fn build(self) -> Result<Client> {
+        self.build_in(Environment::read())
+    }
+
+    fn build_in(self, environment: Environment) -> Result<Client> {
         let signature_version = self.signature_version.unwrap_or(SignatureVersion::V4);
         let (endpoint, region) = self.locate(signature_version)?;
         let timeouts = self.timeouts()?;
@@ -63,11 +77,11 @@ impl ClientBuilder {
             tls: TlsSettings::new(self.ca_certificates.as_deref())?,
         };
         let addressing = self.addressing.unwrap_or(Addressing::Auto);
-        let credentials = self.find_credentials()?;
-        let signer = match (signature_version, &region) {
-            (SignatureVersion::V4, Some(region)) => Signer::v4(credentials, region.as_str())?,
-            _ => Signer::v1(credentials),
-        };
+        let signing_region = region.clone().filter(|_| signature_version == SignatureVersion::V4);
+        let signers = self.signers(environment, &http, move |credentials| match &signing_region {
+            Some(region) => Signer::v4(credentials, region.as_str()),
+            None => Ok(Signer::v1(credentials)),
+        })?;
         let make = move || -> Result<Arc<dyn Transport>> {
             let transport = HttpTransport::new(&http).map_err(|failure| {
                 Error::new(ErrorKind::Network, format!("no HTTP client: {}", failure.message))
@@ -80,7 +94,7 @@ impl ClientBuilder {
                 addressing,
                 signature_version,
                 region,
-                signer,
+                signers,
                 timeouts,
                 engines: Engines::new(Box::new(make)),
             }),
@@ -133,21 +147,94 @@ impl ClientBuilder {
         })
     }
 
-    fn find_credentials(self) -> Result<Credentials> {
+    fn signers(
+        self,
+        environment: Environment,
+        http: &HttpConfig,
+        make: impl Fn(Credentials) -> Result<Signer> + Send + Sync + 'static,
+    ) -> Result<Signers> {
+        let fixed = |credentials| Ok(Signers::Fixed(Arc::new(make(credentials)?)));
+        let source = self.chosen_source()?;
+        let explicit = self.explicit_credentials()?;
+        match (explicit, self.provider) {
+            (Some(_), Some(_)) => Err(Error::invalid_argument(
+                "credentials_provider",
+                "cannot go together with `access_key_id`: either would have to be ignored",
+            )),
+            (Some(credentials), None) => fixed(credentials),
+            (None, Some(provider)) => Ok(Signers::of_provider(provider, make)),
+            (None, None) => {
+                let settings = Settings {
+                    environment,
+                    profile: self.profile,
+                    ecs_role_name: self.ecs_role_name,
+                    credentials_uri: self.credentials_uri,
+                    metadata_endpoint: self.metadata_endpoint,
+                    sts_endpoint: self.sts_endpoint,
+                    http: FetchSettings {
+                        // Not what the endpoint made of it: a local OSS does not make STS local.
+                        proxy: self.proxy.as_deref().map_or(Ok(ProxyChoice::FromEnvironment), named_proxy)?,
+                        ca_certificates: self.ca_certificates,
+                        user_agent: http.user_agent.clone(),
+                    },
+                };
+                let chain = Chain::new(settings, source);
+                match chain.settle()? {
+                    Settled::Fixed(credentials) => fixed(credentials),
+                    Settled::Ask => Ok(Signers::of_provider(SharedProvider::new(chain), make)),
+                }
+            }
+        }
+    }
+
+    /// The source that is named, or that an option belongs to.
+    fn chosen_source(&self) -> Result<CredentialsSource> {
+        let uri = self.credentials_uri.as_ref().map(Secret::expose);
+        let implied = [
+            ("profile", self.profile.as_deref(), CredentialsSource::Profile),
+            ("ecs_role_name", self.ecs_role_name.as_deref(), CredentialsSource::EcsRole),
+            ("credentials_uri", uri, CredentialsSource::Uri),
+        ];
+        check_address("credentials_uri", uri)?;
+        check_address("metadata_endpoint", self.metadata_endpoint.as_deref())?;
+        let sts = self.sts_endpoint.as_deref();
+        let sts =
+            sts.map(|text| if text.contains("://") { text.to_owned() } else { format!("https://{text}") });
+        check_address("sts_endpoint", sts.as_deref())?;
+        let mut chosen = self.credentials_source;
+        for (name, value, source) in implied {
+            match (value, chosen) {
+                (None, _) => {}
+                (Some(""), _) => return Err(Error::invalid_argument(name, "must not be empty")),
+                (Some(_), Some(chosen)) if chosen != source => {
+                    let message = format!(
+                        "belongs to the source `{}`, but another option chooses `{}`",
+                        source.as_str(),
+                        chosen.as_str()
+                    );
+                    return Err(Error::invalid_argument(name, message));
+                }
+                (Some(_), _) => chosen = Some(source),
+            }
+        }
+        Ok(chosen.unwrap_or(CredentialsSource::Default))
+    }
+
+    fn explicit_credentials(&self) -> Result<Option<Credentials>> {
         let missing = |name: &str| {
             Error::new(ErrorKind::Credentials, format!("{name} is missing"))
                 .with_hint("access_key_id and access_key_secret go together")
         };
-        let credentials = match (self.access_key_id, self.access_key_secret) {
-            (Some(id), Some(secret)) => Credentials::new(id, secret)?,
+        let credentials = match (&self.access_key_id, &self.access_key_secret) {
+            (Some(id), Some(secret)) => Credentials::new(id.as_str(), secret.clone())?,
             (Some(_), None) => return Err(missing("access_key_secret")),
             (None, Some(_)) => return Err(missing("access_key_id")),
             (None, None) if self.security_token.is_some() => return Err(missing("access_key_id")),
-            (None, None) => return Credentials::from_env(),
+            (None, None) => return Ok(None),
         };
-        match self.security_token {
-            Some(token) => credentials.with_security_token(token),
-            None => Ok(credentials),
+        match &self.security_token {
+            Some(token) => credentials.with_security_token(token.clone()).map(Some),
+            None => Ok(Some(credentials)),
         }
     }
 }
@@ -167,6 +254,16 @@ pub(super) fn positive(name: &'static str, value: Option<Duration>) -> Result<Op
     }
 }
 
+/// Does not repeat what it refuses: it may hold a token.
+fn check_address(name: &'static str, address: Option<&str>) -> Result<()> {
+    let refuse = |what: &str| Err(Error::invalid_argument(name, what));
+    match address.map(url::Url::parse) {
+        None => Ok(()),
+        Some(Ok(url)) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
+        Some(_) => refuse("must be an address such as http://127.0.0.1:8080"),
+    }
+}
+
 fn user_agent(suffix: Option<&str>) -> Result<String> {
     let own = concat!("oss-callback/", env!("CARGO_PKG_VERSION"));
     match suffix {
@@ -180,10 +277,17 @@ fn user_agent(suffix: Option<&str>) -> Result<String> {
 
 fn proxy(text: Option<&str>, endpoint: &Endpoint) -> Result<ProxyChoice> {
     match text {
-        Some("none") => Ok(ProxyChoice::None),
-        Some(url) => ProxyChoice::parse(url),
+        Some(text) => named_proxy(text),
         // A proxy elsewhere cannot reach this machine's loopback.
         None if endpoint.is_loopback() => Ok(ProxyChoice::None),
         None => Ok(ProxyChoice::FromEnvironment),
     }
 }
+
+fn named_proxy(text: &str) -> Result<ProxyChoice> {
+    if text == "none" { Ok(ProxyChoice::None) } else { ProxyChoice::parse(text) }
+}
+
+#[cfg(test)]
+#[path = "builder_tests.rs"]
+mod tests;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::body::Body;
 use crate::callback::Callback;
+use crate::credentials::Signers;
 use crate::endpoint::Endpoint;
 use crate::engine::{Engines, Interrupt};
 use crate::error::Result;
@@ -46,7 +47,7 @@ struct Inner {
     addressing: Addressing,
     signature_version: SignatureVersion,
     region: Option<String>,
-    signer: Signer,
+    signers: Signers,
     timeouts: Timeouts,
     engines: Engines,
 }
@@ -141,6 +142,17 @@ impl Client {
             |transport| async move { put::run(&inner, transport, plan).await },
             done,
         );
+    }
+
+    /// A signer with the client's present credentials, which are asked for if there are none: for
+    /// presigned URLs, POST policies, and other HTTP clients. It does not change when the client's
+    /// credentials do, so get a new one each time.
+    ///
+    /// # Errors
+    /// `credentials` if there are none.
+    pub fn signer(&self) -> Result<Signer> {
+        let current = self.inner.engines.block_on(None, None, |_| self.inner.signers.current())?;
+        Ok(Signer::clone(&current))
     }
 
     /// The region that requests are signed for, if one is known.

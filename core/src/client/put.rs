@@ -133,7 +133,7 @@ pub(super) async fn run(client: &Inner, transport: Arc<dyn Transport>, plan: Pla
 
 async fn attempt(client: &Inner, transport: &dyn Transport, plan: Plan) -> Result<CallbackReply> {
     let Plan { target, sign, data, .. } = plan;
-    let signed = client.signer.sign(&sign, SystemTime::now())?;
+    let signed = client.signers.current().await?.sign(&sign, SystemTime::now())?;
     let outgoing = Outgoing::new(data.0);
     let request = Request {
         method: Method::PUT,

@@ -1,10 +1,41 @@
-//! Who signs: an AccessKey pair, and an STS token when the pair is a temporary one.
+//! Who signs: an AccessKey pair, and an STS token when the pair is a temporary one; and where the pair
+//! comes from, when the user does not pass it.
+//!
+//! Each source has a file of its own. [`chain`] decides which of them is asked, and in which order;
+//! [`cache`] decides when.
+
+mod answer;
+mod assume_role;
+mod cache;
+mod chain;
+mod credentials_file;
+mod ecs;
+mod environment;
+mod ini;
+mod oidc;
+mod ossutil;
+mod process;
+mod profile;
+mod provider;
+mod sts;
+#[cfg(test)]
+pub(crate) mod testing;
+mod uri;
 
 use std::fmt;
+use std::time::SystemTime;
 
 use zeroize::Zeroize;
 
 use crate::error::{Error, Result};
+
+pub use assume_role::AssumeRole;
+pub use provider::CredentialsProvider;
+
+pub(crate) use cache::Signers;
+pub(crate) use chain::{Chain, Settings, Settled};
+pub(crate) use environment::Environment;
+pub(crate) use provider::SharedProvider;
 
 /// Text that is wiped from memory when dropped, and never shown.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -52,6 +83,7 @@ pub struct Credentials {
     access_key_id: String,
     access_key_secret: Secret,
     security_token: Option<Secret>,
+    expires_at: Option<SystemTime>,
 }
 
 impl Credentials {
@@ -67,6 +99,7 @@ impl Credentials {
             access_key_id: access_key_id.into(),
             access_key_secret: access_key_secret.into(),
             security_token: None,
+            expires_at: None,
         };
         check("access_key_id", &credentials.access_key_id)?;
         check("access_key_secret", credentials.access_key_secret.expose())?;
@@ -82,6 +115,13 @@ impl Credentials {
         check("security_token", token.expose())?;
         self.security_token = Some(token);
         Ok(self)
+    }
+
+    /// Says when a temporary pair ends, so that a client replaces it in time. Without it, a client keeps
+    /// a pair without a token for good, and asks again for one with a token every 15 minutes.
+    pub fn with_expiry(mut self, expires_at: SystemTime) -> Credentials {
+        self.expires_at = Some(expires_at);
+        self
     }
 
     /// Reads `OSS_ACCESS_KEY_ID`, `OSS_ACCESS_KEY_SECRET` and, where set, `OSS_SESSION_TOKEN`.
@@ -123,6 +163,11 @@ impl Credentials {
     /// The STS token of a temporary pair.
     pub fn security_token(&self) -> Option<&Secret> {
         self.security_token.as_ref()
+    }
+
+    /// When the pair ends, where that is known.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.expires_at
     }
 }
 

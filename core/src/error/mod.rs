@@ -78,6 +78,12 @@ impl Error {
         error
     }
 
+    /// An error of kind `credentials`, for a [`CredentialsProvider`](crate::CredentialsProvider) of
+    /// your own. The message is shown and logged: no secrets.
+    pub fn credentials(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Credentials, message)
+    }
+
     pub(crate) fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Error {
         self.facts.hint = Some(hint.into());
         self

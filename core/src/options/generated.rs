@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::value::{self, OptionInfo, OptionType, OptionValue};
-use crate::credentials::Secret;
+use crate::credentials::{Secret, SharedProvider};
 use crate::error::Result;
 
 /// Values of `network`. Which of the region's endpoints to use when `endpoint` is not set: `internal` from inside Alibaba Cloud, `dual_stack` for IPv6, `accelerate` for transfer acceleration.
@@ -48,6 +48,59 @@ impl std::str::FromStr for Network {
     type Err = crate::Error;
     fn from_str(text: &str) -> Result<Self> {
         value::parse_enum("network", text, Self::ALL, Self::as_str)
+    }
+}
+
+/// Values of `credentials_source`. Where credentials come from when none are passed. `default` asks, in this order: the environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows); OIDC; the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that source alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CredentialsSource {
+    /// `default`
+    Default,
+    /// `environment`
+    Environment,
+    /// `oidc`
+    Oidc,
+    /// `profile`
+    Profile,
+    /// `ecs_role`
+    EcsRole,
+    /// `uri`
+    Uri,
+    /// `ossutil`
+    Ossutil,
+}
+
+impl CredentialsSource {
+    /// Every value, in the order of the list.
+    pub const ALL: &'static [CredentialsSource] = &[
+        CredentialsSource::Default,
+        CredentialsSource::Environment,
+        CredentialsSource::Oidc,
+        CredentialsSource::Profile,
+        CredentialsSource::EcsRole,
+        CredentialsSource::Uri,
+        CredentialsSource::Ossutil,
+    ];
+
+    /// The value's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CredentialsSource::Default => "default",
+            CredentialsSource::Environment => "environment",
+            CredentialsSource::Oidc => "oidc",
+            CredentialsSource::Profile => "profile",
+            CredentialsSource::EcsRole => "ecs_role",
+            CredentialsSource::Uri => "uri",
+            CredentialsSource::Ossutil => "ossutil",
+        }
+    }
+}
+
+impl std::str::FromStr for CredentialsSource {
+    type Err = crate::Error;
+    fn from_str(text: &str) -> Result<Self> {
+        value::parse_enum("credentials_source", text, Self::ALL, Self::as_str)
     }
 }
 
@@ -325,12 +378,19 @@ impl std::str::FromStr for BodyType {
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct ClientBuilder {
+    pub(crate) provider: Option<SharedProvider>,
     pub(crate) region: Option<String>,
     pub(crate) endpoint: Option<String>,
     pub(crate) network: Option<Network>,
     pub(crate) access_key_id: Option<String>,
     pub(crate) access_key_secret: Option<Secret>,
     pub(crate) security_token: Option<Secret>,
+    pub(crate) credentials_source: Option<CredentialsSource>,
+    pub(crate) profile: Option<String>,
+    pub(crate) ecs_role_name: Option<String>,
+    pub(crate) credentials_uri: Option<Secret>,
+    pub(crate) metadata_endpoint: Option<String>,
+    pub(crate) sts_endpoint: Option<String>,
     pub(crate) signature_version: Option<SignatureVersion>,
     pub(crate) addressing: Option<Addressing>,
     pub(crate) connect_timeout: Option<Duration>,
@@ -368,7 +428,7 @@ impl ClientBuilder {
 
     /// AccessKey id. Give it together with `access_key_secret`.
     ///
-    /// Default: from the environment: `OSS_ACCESS_KEY_ID`.
+    /// Default: from `credentials_source`.
     pub fn access_key_id(mut self, value: impl Into<String>) -> Self {
         self.access_key_id = Some(value.into());
         self
@@ -376,7 +436,7 @@ impl ClientBuilder {
 
     /// AccessKey secret. It is wiped from memory after use and never shown.
     ///
-    /// Default: from the environment: `OSS_ACCESS_KEY_SECRET`.
+    /// Default: from `credentials_source`.
     pub fn access_key_secret(mut self, value: impl Into<Secret>) -> Self {
         self.access_key_secret = Some(value.into());
         self
@@ -384,9 +444,57 @@ impl ClientBuilder {
 
     /// STS token, for temporary credentials.
     ///
-    /// Default: none; from the environment: `OSS_SESSION_TOKEN`.
+    /// Default: none; from `credentials_source`.
     pub fn security_token(mut self, value: impl Into<Secret>) -> Self {
         self.security_token = Some(value.into());
+        self
+    }
+
+    /// Where credentials come from when none are passed. `default` asks, in this order: the environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows); OIDC; the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that source alone.
+    ///
+    /// Default: `default`, or the source that `profile`, `ecs_role_name` or `credentials_uri` belongs to.
+    pub fn credentials_source(mut self, value: CredentialsSource) -> Self {
+        self.credentials_source = Some(value);
+        self
+    }
+
+    /// Name of a profile in `~/.aliyun/config.json` or `~/.alibabacloud/credentials.ini`. Setting it chooses that source.
+    ///
+    /// Default: from the environment: `ALIBABA_CLOUD_PROFILE`; else the file's current or default one.
+    pub fn profile(mut self, value: impl Into<String>) -> Self {
+        self.profile = Some(value.into());
+        self
+    }
+
+    /// Name of the ECS instance's RAM role. Setting it chooses that source, and saves a request.
+    ///
+    /// Default: from the environment: `ALIBABA_CLOUD_ECS_METADATA`; else asked of the metadata service.
+    pub fn ecs_role_name(mut self, value: impl Into<String>) -> Self {
+        self.ecs_role_name = Some(value.into());
+        self
+    }
+
+    /// URL of a server that hands out temporary credentials as JSON. Setting it chooses that source. It is never shown, as it may hold a token.
+    ///
+    /// Default: from the environment: `ALIBABA_CLOUD_CREDENTIALS_URI`.
+    pub fn credentials_uri(mut self, value: impl Into<Secret>) -> Self {
+        self.credentials_uri = Some(value.into());
+        self
+    }
+
+    /// Where the ECS metadata service is; for tests.
+    ///
+    /// Default: `http://100.100.100.200`.
+    pub fn metadata_endpoint(mut self, value: impl Into<String>) -> Self {
+        self.metadata_endpoint = Some(value.into());
+        self
+    }
+
+    /// Where the Security Token Service is, such as `sts.cn-hangzhou.aliyuncs.com`; by `https` unless it says otherwise.
+    ///
+    /// Default: from the environment: the endpoint of `ALIBABA_CLOUD_STS_REGION` (its VPC endpoint where `ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED` is true); else `sts.aliyuncs.com`.
+    pub fn sts_endpoint(mut self, value: impl Into<String>) -> Self {
+        self.sts_endpoint = Some(value.into());
         self
     }
 
@@ -468,6 +576,14 @@ impl ClientBuilder {
                 self.access_key_secret = Some(Secret::new(value.text("access_key_secret")?))
             }
             "security_token" => self.security_token = Some(Secret::new(value.text("security_token")?)),
+            "credentials_source" => {
+                self.credentials_source = Some(value.text("credentials_source")?.parse()?)
+            }
+            "profile" => self.profile = Some(value.text("profile")?),
+            "ecs_role_name" => self.ecs_role_name = Some(value.text("ecs_role_name")?),
+            "credentials_uri" => self.credentials_uri = Some(Secret::new(value.text("credentials_uri")?)),
+            "metadata_endpoint" => self.metadata_endpoint = Some(value.text("metadata_endpoint")?),
+            "sts_endpoint" => self.sts_endpoint = Some(value.text("sts_endpoint")?),
             "signature_version" => self.signature_version = Some(value.text("signature_version")?.parse()?),
             "addressing" => self.addressing = Some(value.text("addressing")?.parse()?),
             "connect_timeout" => self.connect_timeout = Some(value.duration("connect_timeout")?),
@@ -509,21 +625,63 @@ impl ClientBuilder {
             ty: OptionType::Text,
             values: &[],
             doc: "AccessKey id. Give it together with `access_key_secret`.",
-            default: "from the environment: `OSS_ACCESS_KEY_ID`",
+            default: "from `credentials_source`",
         },
         OptionInfo {
             name: "access_key_secret",
             ty: OptionType::Secret,
             values: &[],
             doc: "AccessKey secret. It is wiped from memory after use and never shown.",
-            default: "from the environment: `OSS_ACCESS_KEY_SECRET`",
+            default: "from `credentials_source`",
         },
         OptionInfo {
             name: "security_token",
             ty: OptionType::Secret,
             values: &[],
             doc: "STS token, for temporary credentials.",
-            default: "none; from the environment: `OSS_SESSION_TOKEN`",
+            default: "none; from `credentials_source`",
+        },
+        OptionInfo {
+            name: "credentials_source",
+            ty: OptionType::Enum,
+            values: &["default", "environment", "oidc", "profile", "ecs_role", "uri", "ossutil"],
+            doc: "Where credentials come from when none are passed. `default` asks, in this order: the environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows); OIDC; the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that source alone.",
+            default: "`default`, or the source that `profile`, `ecs_role_name` or `credentials_uri` belongs to",
+        },
+        OptionInfo {
+            name: "profile",
+            ty: OptionType::Text,
+            values: &[],
+            doc: "Name of a profile in `~/.aliyun/config.json` or `~/.alibabacloud/credentials.ini`. Setting it chooses that source.",
+            default: "from the environment: `ALIBABA_CLOUD_PROFILE`; else the file's current or default one",
+        },
+        OptionInfo {
+            name: "ecs_role_name",
+            ty: OptionType::Text,
+            values: &[],
+            doc: "Name of the ECS instance's RAM role. Setting it chooses that source, and saves a request.",
+            default: "from the environment: `ALIBABA_CLOUD_ECS_METADATA`; else asked of the metadata service",
+        },
+        OptionInfo {
+            name: "credentials_uri",
+            ty: OptionType::Secret,
+            values: &[],
+            doc: "URL of a server that hands out temporary credentials as JSON. Setting it chooses that source. It is never shown, as it may hold a token.",
+            default: "from the environment: `ALIBABA_CLOUD_CREDENTIALS_URI`",
+        },
+        OptionInfo {
+            name: "metadata_endpoint",
+            ty: OptionType::Text,
+            values: &[],
+            doc: "Where the ECS metadata service is; for tests.",
+            default: "`http://100.100.100.200`",
+        },
+        OptionInfo {
+            name: "sts_endpoint",
+            ty: OptionType::Text,
+            values: &[],
+            doc: "Where the Security Token Service is, such as `sts.cn-hangzhou.aliyuncs.com`; by `https` unless it says otherwise.",
+            default: "from the environment: the endpoint of `ALIBABA_CLOUD_STS_REGION` (its VPC endpoint where `ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED` is true); else `sts.aliyuncs.com`",
         },
         OptionInfo {
             name: "signature_version",

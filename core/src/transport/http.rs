@@ -89,6 +89,11 @@ impl HttpTransport {
         Ok(HttpTransport { client })
     }
 
+    /// The HTTP client itself, for exchanges that need less than [`Transport`] gives.
+    pub(super) fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
     async fn exchange(&self, request: Request) -> Result<Response, Failure> {
         let Request { method, url, headers, body: outgoing, idle_timeout } = request;
         let parsed = reqwest::Url::parse(&url).map_err(|e| Failure {
@@ -191,7 +196,7 @@ impl Chunks {
     }
 }
 
-fn classify(error: reqwest::Error) -> Failure {
+pub(super) fn classify(error: reqwest::Error) -> Failure {
     let cause = match (error.is_connect(), error.is_timeout()) {
         (true, true) => FailureCause::ConnectTimeout,
         (true, false) => FailureCause::Connect,
@@ -202,7 +207,7 @@ fn classify(error: reqwest::Error) -> Failure {
 }
 
 /// The error's whole chain of causes as text, without the URL, which may hold a signature.
-fn failure(cause: FailureCause, error: reqwest::Error) -> Failure {
+pub(super) fn failure(cause: FailureCause, error: reqwest::Error) -> Failure {
     let error = error.without_url();
     let mut parts = Vec::new();
     let mut next = std::error::Error::source(&error);

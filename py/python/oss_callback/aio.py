@@ -47,13 +47,40 @@ class Client:
             Default: public.
         access_key_id (str):
             AccessKey id. Give it together with `access_key_secret`.
-            Default: from the environment: `OSS_ACCESS_KEY_ID`.
+            Default: from `credentials_source`.
         access_key_secret (str):
             AccessKey secret. It is wiped from memory after use and never shown.
-            Default: from the environment: `OSS_ACCESS_KEY_SECRET`.
+            Default: from `credentials_source`.
         security_token (str):
             STS token, for temporary credentials.
-            Default: none; from the environment: `OSS_SESSION_TOKEN`.
+            Default: none; from `credentials_source`.
+        credentials_source ("default" | "environment" | "oidc" | "profile" | "ecs_role" | "uri" |
+        "ossutil"):
+            Where credentials come from when none are passed. `default` asks, in this order: the environment
+            (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows); OIDC; the profile
+            of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's RAM
+            role; the credentials URI; `~/.ossutilconfig`. The other values ask that source alone.
+            Default: `default`, or the source that `profile`, `ecs_role_name` or `credentials_uri` belongs
+            to.
+        profile (str):
+            Name of a profile in `~/.aliyun/config.json` or `~/.alibabacloud/credentials.ini`. Setting it
+            chooses that source.
+            Default: from the environment: `ALIBABA_CLOUD_PROFILE`; else the file's current or default one.
+        ecs_role_name (str):
+            Name of the ECS instance's RAM role. Setting it chooses that source, and saves a request.
+            Default: from the environment: `ALIBABA_CLOUD_ECS_METADATA`; else asked of the metadata service.
+        credentials_uri (str):
+            URL of a server that hands out temporary credentials as JSON. Setting it chooses that source. It
+            is never shown, as it may hold a token.
+            Default: from the environment: `ALIBABA_CLOUD_CREDENTIALS_URI`.
+        metadata_endpoint (str):
+            Where the ECS metadata service is; for tests.
+            Default: `http://100.100.100.200`.
+        sts_endpoint (str):
+            Where the Security Token Service is, such as `sts.cn-hangzhou.aliyuncs.com`; by `https` unless
+            it says otherwise.
+            Default: from the environment: the endpoint of `ALIBABA_CLOUD_STS_REGION` (its VPC endpoint
+            where `ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED` is true); else `sts.aliyuncs.com`.
         signature_version ("v4" | "v1"):
             How requests are signed. V4 needs a region; V1 is being withdrawn by Alibaba Cloud.
             Default: v4.
@@ -100,6 +127,14 @@ class Client:
         access_key_id: str | None = None,
         access_key_secret: str | None = None,
         security_token: str | None = None,
+        credentials_source: (
+            Literal["default", "environment", "oidc", "profile", "ecs_role", "uri", "ossutil"] | None
+        ) = None,
+        profile: str | None = None,
+        ecs_role_name: str | None = None,
+        credentials_uri: str | None = None,
+        metadata_endpoint: str | None = None,
+        sts_endpoint: str | None = None,
         signature_version: Literal["v4", "v1"] | None = None,
         addressing: Literal["auto", "virtual", "path", "cname"] | None = None,
         connect_timeout: float | timedelta | None = None,
@@ -117,6 +152,12 @@ class Client:
             "access_key_id": access_key_id,
             "access_key_secret": access_key_secret,
             "security_token": security_token,
+            "credentials_source": credentials_source,
+            "profile": profile,
+            "ecs_role_name": ecs_role_name,
+            "credentials_uri": credentials_uri,
+            "metadata_endpoint": metadata_endpoint,
+            "sts_endpoint": sts_endpoint,
             "signature_version": signature_version,
             "addressing": addressing,
             "connect_timeout": connect_timeout,

@@ -104,7 +104,7 @@ pub fn options(api: &Api) -> Output {
     let mut out = format!("{HEAD}options.toml: do not edit.\n\n");
     out.push_str(
         "use std::time::Duration;\n\nuse super::value::{self, OptionInfo, OptionType, OptionValue};\n\
-         use crate::credentials::Secret;\nuse crate::error::Result;\n\n",
+         use crate::credentials::{Secret, SharedProvider};\nuse crate::error::Result;\n\n",
     );
     let mut seen = Vec::new();
     for option in api.options.iter().filter(|o| o.ty == OptionType::Enum) {
@@ -172,6 +172,10 @@ fn group_type(out: &mut String, api: &Api, group: &str, ty: &str, doc: &str) {
     // What the list cannot hold: the URLs are positional arguments in every language.
     if group == "callback" {
         out.push_str("pub(crate) urls: Vec<String>,\n");
+    }
+    // Code, not text.
+    if group == "client" {
+        out.push_str("pub(crate) provider: Option<SharedProvider>,\n");
     }
     for option in api.group(group) {
         let field = match option.ty {
