@@ -286,7 +286,7 @@ impl Drop for Background {
     }
 }
 
-fn runtime() -> Result<Runtime> {
+pub(crate) fn runtime() -> Result<Runtime> {
     Builder::new_current_thread()
         .enable_io()
         .enable_time()

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::diagnose;
 use super::event::{CallbackEvent, read_template};
 use super::key_url::OfficialUrl;
-use super::keys::{KeyFetcher, KeyStore};
+use super::keys::{HttpFetcher, KeyFetcher, KeyStore};
 use super::layout::Layout;
 use super::request::{Headers, Request};
 use super::rsa::PublicKey;
@@ -98,6 +98,9 @@ impl CallbackVerifierBuilder {
 
     /// Gets the PEM of official keys, in place of this library's own way: `Fn(&str) -> Result<Vec<u8>, E>`.
     ///
+    /// Default: the present key is built in; another one is fetched from OSS's own host by https within
+    /// 5 s, following no redirect, through the proxy of the environment (`HTTPS_PROXY`).
+    ///
     /// It replaces the fetching and the key that is built in, never the rule for key URLs: it is not
     /// called for a URL that is not OSS's. Its answers are remembered. Calls of `verify` wait for it.
     pub fn fetch_key(mut self, fetcher: impl KeyFetcher + 'static) -> Self {
@@ -184,10 +187,11 @@ impl CallbackVerifierBuilder {
             return Err(Error::invalid_argument("first_use", message));
         }
         let built_in = self.fetcher.is_none();
+        let fetcher = self.fetcher.unwrap_or_else(|| Box::new(HttpFetcher::new()));
         let layout = self.template.as_ref().map(|(body, ty)| read_template(body, *ty)).transpose()?;
         let settings = Settings {
             trusted,
-            official: official.then(|| KeyStore::new(self.fetcher, built_in, self.key_scheme_as_named)),
+            official: official.then(|| KeyStore::new(fetcher, built_in, self.key_scheme_as_named)),
             max_body: self.max_body.unwrap_or(DEFAULT_MAX_BODY),
             any_version: self.any_version,
             body_type: self.template.map(|(_, body_type)| body_type),

@@ -1,6 +1,7 @@
 //! How a request travels: a small trait, and the one implementation that knows the HTTP client.
 
 mod body;
+mod fetch;
 mod http;
 mod tls;
 
@@ -12,6 +13,7 @@ use ::http::{HeaderMap, Method};
 use bytes::Bytes;
 
 pub(crate) use self::body::Outgoing;
+pub(crate) use self::fetch::SmallFetch;
 pub(crate) use self::http::{HttpConfig, HttpTransport, ProxyChoice};
 pub(crate) use self::tls::TlsSettings;
 
