@@ -83,6 +83,8 @@ impl Plan {
             ));
         }
         let target = client.endpoint.target(client.addressing, Some(&bucket), Some(&key))?;
+        // Once for the upload: sent again, it carries the same nonce, and the receiver can tell.
+        let callback = callback.sealed_for(&bucket, &key, SystemTime::now())?;
         let mut headers = headers::of_put(&key, &data, &options)?;
         let mut query = Vec::new();
         let vars = callback.encoded_vars().map(str::to_owned);

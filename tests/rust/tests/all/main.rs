@@ -7,6 +7,7 @@ mod end_to_end;
 mod layout;
 mod scenario_list;
 mod scenarios;
+mod sealed;
 mod sign_vectors;
 mod vectors;
 mod verify_vectors;
