@@ -2,6 +2,7 @@
 
 mod answer;
 mod builder;
+mod confirm;
 mod headers;
 mod put;
 mod reply;
@@ -17,6 +18,7 @@ use crate::error::Result;
 use crate::options::{Addressing, ClientBuilder, PutOptions, SignatureVersion};
 use crate::sign::Signer;
 
+pub use confirm::Confirmation;
 pub use put::PutRequest;
 pub use reply::CallbackReply;
 

@@ -57,6 +57,7 @@ struct Settings {
     any_version: bool,
     body_type: Option<BodyType>,
     layout: Option<Layout>,
+    buckets: Vec<String>,
     seal_secrets: Vec<Secret>,
     fresh: Option<Fresh>,
 }
@@ -72,6 +73,7 @@ pub struct CallbackVerifierBuilder {
     max_body: Option<usize>,
     any_version: bool,
     template: Option<(String, BodyType)>,
+    buckets: Vec<String>,
     seal_secrets: Vec<Secret>,
     fresh: Option<Fresh>,
 }
@@ -150,6 +152,14 @@ impl CallbackVerifierBuilder {
         }
     }
 
+    /// Accepts callbacks about this bucket only, or about another of those given.
+    ///
+    /// Default: any bucket. OSS signs callbacks for all its customers, about buckets of theirs.
+    pub fn bucket(mut self, name: impl Into<String>) -> Self {
+        self.buckets.push(name.into());
+        self
+    }
+
     /// Demands a seal, made with this secret or another of those given (for rotation).
     ///
     /// Default: none; seals are not checked.
@@ -196,6 +206,7 @@ impl CallbackVerifierBuilder {
             any_version: self.any_version,
             body_type: self.template.map(|(_, body_type)| body_type),
             layout,
+            buckets: self.buckets,
             seal_secrets: self.seal_secrets,
             fresh: self.fresh,
         };
@@ -246,6 +257,13 @@ impl CallbackVerifier {
         let settings = &self.settings;
         let body_type = settings.body_type.unwrap_or_else(|| body_type(&request.headers));
         let event = CallbackEvent::with_layout(body, body_type, settings.layout.as_ref())?;
+        if !settings.buckets.is_empty() && !settings.buckets.iter().any(|own| event.bucket() == Some(own)) {
+            let message = match event.bucket() {
+                Some(bucket) => format!("the callback is about the bucket {bucket:.80?}"),
+                None => "the callback names no bucket".to_owned(),
+            };
+            return Err(Error::verification(Reason::WrongBucket, message));
+        }
         if settings.seal_secrets.is_empty() { Ok(event) } else { self.check_seal(event, now) }
     }
 

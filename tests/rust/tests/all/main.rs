@@ -2,6 +2,7 @@
 
 mod callback_vectors;
 mod client_faults;
+mod confirm;
 mod crc_vectors;
 mod end_to_end;
 mod layout;
