@@ -107,7 +107,8 @@ enum osscb_status
      */
     OSSCB_STATUS_OUTCOME_UNKNOWN = 8,
     /**
-     * A callback request is not proven to come from OSS. `reason` says which check failed.
+     * A callback request is not proven to come from OSS, or tells of what OSS does not hold.
+     * `reason` says which check failed.
      */
     OSSCB_STATUS_VERIFICATION = 9,
     /**
@@ -168,6 +169,55 @@ enum osscb_network
 typedef enum osscb_network osscb_network;
 #else
 typedef int32_t osscb_network;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Values of the option `credentials_source`. Where credentials come from when none are passed.
+ * `default` asks, in this order: the environment (`OSS_ACCESS_KEY_ID`, then
+ * `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows); OIDC; the profile of
+ * `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's RAM
+ * role; the credentials URI; `~/.ossutilconfig`. The other values ask that source alone.
+ */
+enum osscb_credentials_source
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * `default`
+     */
+    OSSCB_CREDENTIALS_SOURCE_DEFAULT = 1,
+    /**
+     * `environment`
+     */
+    OSSCB_CREDENTIALS_SOURCE_ENVIRONMENT = 2,
+    /**
+     * `oidc`
+     */
+    OSSCB_CREDENTIALS_SOURCE_OIDC = 3,
+    /**
+     * `profile`
+     */
+    OSSCB_CREDENTIALS_SOURCE_PROFILE = 4,
+    /**
+     * `ecs_role`
+     */
+    OSSCB_CREDENTIALS_SOURCE_ECS_ROLE = 5,
+    /**
+     * `uri`
+     */
+    OSSCB_CREDENTIALS_SOURCE_URI = 6,
+    /**
+     * `ossutil`
+     */
+    OSSCB_CREDENTIALS_SOURCE_OSSUTIL = 7,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum osscb_credentials_source osscb_credentials_source;
+#else
+typedef int32_t osscb_credentials_source;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -715,23 +765,77 @@ void osscb_client_options_set_network(struct osscb_client_options *options, ossc
 /**
  * AccessKey id. Give it together with `access_key_secret`.
  *
- * Default: from the environment: `OSS_ACCESS_KEY_ID`.
+ * Default: from `credentials_source`.
  */
 void osscb_client_options_set_access_key_id(struct osscb_client_options *options, struct osscb_str value);
 
 /**
  * AccessKey secret. It is wiped from memory after use and never shown.
  *
- * Default: from the environment: `OSS_ACCESS_KEY_SECRET`.
+ * Default: from `credentials_source`.
  */
 void osscb_client_options_set_access_key_secret(struct osscb_client_options *options, struct osscb_str value);
 
 /**
  * STS token, for temporary credentials.
  *
- * Default: none; from the environment: `OSS_SESSION_TOKEN`.
+ * Default: none; from `credentials_source`.
  */
 void osscb_client_options_set_security_token(struct osscb_client_options *options, struct osscb_str value);
+
+/**
+ * Where credentials come from when none are passed. `default` asks, in this order: the
+ * environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows);
+ * OIDC; the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the
+ * ECS instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that
+ * source alone.
+ *
+ * Default: `default`, or the source that `profile`, `ecs_role_name` or `credentials_uri`
+ * belongs to.
+ */
+void osscb_client_options_set_credentials_source(struct osscb_client_options *options,
+                                                 osscb_credentials_source value);
+
+/**
+ * Name of a profile in `~/.aliyun/config.json` or `~/.alibabacloud/credentials.ini`. Setting
+ * it chooses that source.
+ *
+ * Default: from the environment: `ALIBABA_CLOUD_PROFILE`; else the file's current or default
+ * one.
+ */
+void osscb_client_options_set_profile(struct osscb_client_options *options, struct osscb_str value);
+
+/**
+ * Name of the ECS instance's RAM role. Setting it chooses that source, and saves a request.
+ *
+ * Default: from the environment: `ALIBABA_CLOUD_ECS_METADATA`; else asked of the metadata
+ * service.
+ */
+void osscb_client_options_set_ecs_role_name(struct osscb_client_options *options, struct osscb_str value);
+
+/**
+ * URL of a server that hands out temporary credentials as JSON. Setting it chooses that
+ * source. It is never shown, as it may hold a token.
+ *
+ * Default: from the environment: `ALIBABA_CLOUD_CREDENTIALS_URI`.
+ */
+void osscb_client_options_set_credentials_uri(struct osscb_client_options *options, struct osscb_str value);
+
+/**
+ * Where the ECS metadata service is; for tests.
+ *
+ * Default: `http://100.100.100.200`.
+ */
+void osscb_client_options_set_metadata_endpoint(struct osscb_client_options *options, struct osscb_str value);
+
+/**
+ * Where the Security Token Service is, such as `sts.cn-hangzhou.aliyuncs.com`; by `https`
+ * unless it says otherwise.
+ *
+ * Default: from the environment: the endpoint of `ALIBABA_CLOUD_STS_REGION` (its VPC endpoint
+ * where `ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED` is true); else `sts.aliyuncs.com`.
+ */
+void osscb_client_options_set_sts_endpoint(struct osscb_client_options *options, struct osscb_str value);
 
 /**
  * How requests are signed. V4 needs a region; V1 is being withdrawn by Alibaba Cloud.

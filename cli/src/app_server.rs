@@ -1,9 +1,10 @@
-//! The application server of the demo: what a user of OSS callbacks writes on their own side. It takes
-//! the callback, has it verified, and answers with JSON. It knows no more of HTTP than that needs.
+//! An application server: what a user of OSS callbacks writes on their own side. It takes the callback,
+//! has it verified, and answers with JSON. It knows no more of HTTP than that needs. The demo has one, and
+//! `listen` is one.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use std::time::Duration;
 const MAX_HEAD: u64 = 64 * 1024;
 /// More than any callback's body: its template is 5 KB at most.
 const MAX_BODY: u64 = 1024 * 1024;
+/// Connections served at a time; those above wait.
+const MAX_CONNECTIONS: usize = 64;
 
 /// An HTTP message as it went over the wire.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +55,10 @@ pub struct Call {
 }
 
 /// Tells whether a callback comes from OSS.
-pub type Verify = Box<dyn Fn(&Message) -> Result<(), String> + Send>;
+pub type Verify = Box<dyn Fn(&Message) -> Result<(), String> + Send + Sync>;
+
+/// Answers a request; called on several threads at once.
+type Respond = Box<dyn Fn(Message) -> Message + Send + Sync>;
 
 /// The running server; stops when dropped.
 pub struct AppServer {
@@ -63,23 +69,60 @@ pub struct AppServer {
 }
 
 impl AppServer {
-    /// Listens on a free port of the loopback interface.
+    /// The demo's: listens on a free port of the loopback interface, and remembers what it was sent.
     pub fn start(verify: Verify) -> std::io::Result<AppServer> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
         let calls = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&calls);
+        let mut server = AppServer::listen("127.0.0.1", 0, move |request| {
+            let verified = verify(&request);
+            let answer = demo_answer(&request, &verified);
+            // Before the answer leaves: who has it may ask for the calls at once.
+            let call = Call { request, verified, answer: answer.clone() };
+            seen.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+            answer
+        })?;
+        server.calls = calls;
+        Ok(server)
+    }
+
+    /// Listens, and has `respond` answer.
+    pub fn listen(
+        host: &str,
+        port: u16,
+        respond: impl Fn(Message) -> Message + Send + Sync + 'static,
+    ) -> std::io::Result<AppServer> {
+        let listener = TcpListener::bind((host, port))?;
+        let address = listener.local_addr()?;
         let stopping = Arc::new(AtomicBool::new(false));
-        let (seen, stop) = (Arc::clone(&calls), Arc::clone(&stopping));
+        let stop = Arc::clone(&stopping);
+        let respond: Arc<Respond> = Arc::new(Box::new(respond));
+        let busy = Arc::new(AtomicUsize::new(0));
         let thread = std::thread::Builder::new().name("application server".to_owned()).spawn(move || {
             for stream in listener.incoming() {
                 if stop.load(Ordering::Acquire) {
                     return;
                 }
                 // A peer that breaks off, or speaks no HTTP, is shown by the callback's failure.
-                let _ = stream.and_then(|stream| serve(&stream, &verify, &seen));
+                let Ok(stream) = stream else { continue };
+                let (respond, place) = (Arc::clone(&respond), Place::take(&busy));
+                let work = move || {
+                    let _ = serve(&stream, &respond);
+                    drop(place);
+                };
+                if busy.load(Ordering::Acquire) > MAX_CONNECTIONS {
+                    work();
+                } else {
+                    // Without a thread the peer finds its connection closed.
+                    let _ = std::thread::Builder::new().name("callback".to_owned()).spawn(work);
+                }
             }
         })?;
-        Ok(AppServer { address, calls, stopping, thread: Some(thread) })
+        Ok(AppServer { address, calls: Arc::default(), stopping, thread: Some(thread) })
+    }
+
+    /// Address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Where OSS shall call.
@@ -104,21 +147,33 @@ impl Drop for AppServer {
     }
 }
 
-fn serve(stream: &TcpStream, verify: &Verify, seen: &Mutex<Vec<Call>>) -> std::io::Result<()> {
+/// One of the connections that are being served.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(busy: &Arc<AtomicUsize>) -> Place {
+        busy.fetch_add(1, Ordering::AcqRel);
+        Place(Arc::clone(busy))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+fn serve(stream: &TcpStream, respond: &Respond) -> std::io::Result<()> {
     // OSS itself gives up after 5 s.
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     stream.set_write_timeout(Some(Duration::from_secs(5)))?;
-    let request = read_request(stream)?;
-    let verified = verify(&request);
-    let answer = answer(&request, &verified);
+    let answer = respond(read_request(stream)?);
     let mut bytes = format!("{}\r\n", answer.start).into_bytes();
     for (name, value) in &answer.headers {
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(&answer.body);
-    // Before the answer leaves: who has it may ask for the calls at once.
-    seen.lock().unwrap_or_else(PoisonError::into_inner).push(Call { request, verified, answer });
     (&*stream).write_all(&bytes)
 }
 
@@ -154,7 +209,7 @@ fn read_request(stream: &TcpStream) -> std::io::Result<Message> {
 
 /// What an application would do here: write the object into its database under the order's number. The
 /// demo only takes the number out of the callback's body and hands it back.
-fn answer(request: &Message, verified: &Result<(), String>) -> Message {
+fn demo_answer(request: &Message, verified: &Result<(), String>) -> Message {
     let fields: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let (start, body) = match verified {
         Ok(()) => ("HTTP/1.1 200 OK", serde_json::json!({ "Status": "OK", "id": fields["order"] })),

@@ -1,17 +1,21 @@
-//! The `oss-callback` command: shows uploads with a callback (`demo`), plays OSS on this machine (`serve`),
-//! and makes uploads (`put`). It decides nothing about OSS itself; that is the library's and the
+//! The `oss-callback` command: shows uploads with a callback (`demo`), plays OSS on this machine (`serve`)
+//! or the application server that it calls (`listen`), makes uploads (`put`), and tells what callbacks mean
+//! (`explain`). It decides nothing about OSS itself; that is the library's and the
 //! emulator's.
 
 mod app_server;
 mod demo;
 mod duration;
+mod explain;
 mod failure;
 mod flags;
+mod listen;
 mod local_oss;
 mod put;
 mod serve;
 mod story;
 mod text;
+mod trust;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -25,6 +29,7 @@ use text::{Warnings, tell};
 const START: &str = "Start here:
   oss-callback demo                  see one upload with a callback, hop by hop, offline
   oss-callback serve                 run an OSS of your own that really calls back
+  oss-callback listen --emulator     run an application server for it to call
   oss-callback put FILE oss://BUCKET/KEY --callback-url URL";
 
 const COMPLETIONS: &str = "Examples:
@@ -42,6 +47,8 @@ fn cli() -> Command {
         .subcommand(demo::command())
         .subcommand(serve::command())
         .subcommand(put::command())
+        .subcommand(listen::command())
+        .subcommand(explain::command())
         .subcommand(
             Command::new("completions")
                 .about("Print the completion script of a shell")
@@ -60,6 +67,8 @@ fn main() -> ExitCode {
         Some(("demo", _)) => demo::run(),
         Some(("serve", matches)) => serve::run(matches),
         Some(("put", matches)) => put::run(matches),
+        Some(("listen", matches)) => listen::run(matches),
+        Some(("explain", matches)) => explain::run(matches),
         Some(("completions", matches)) => completions(matches),
         // clap lets no other name through.
         _ => Err(Failure::usage("no such command")),

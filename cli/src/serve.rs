@@ -202,13 +202,14 @@ fn millis(elapsed: Duration) -> String {
     format!("{:.1} ms", elapsed.as_secs_f64() * 1000.0)
 }
 
-fn time_of_day(now: SystemTime) -> String {
+/// The time of day, UTC.
+pub fn time_of_day(now: SystemTime) -> String {
     let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() % 86_400);
     format!("{:02}:{:02}:{:02}Z", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 /// What ends the command.
-struct Stop {
+pub struct Stop {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -218,7 +219,7 @@ struct Stop {
 
 impl Stop {
     /// Must run within the runtime: signals are caught from here on.
-    fn install(watch_stdin: bool) -> std::io::Result<Stop> {
+    pub fn install(watch_stdin: bool) -> std::io::Result<Stop> {
         #[cfg(unix)]
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Stop {
@@ -230,7 +231,8 @@ impl Stop {
         })
     }
 
-    async fn wait(mut self) -> &'static str {
+    /// Waits, and tells why it is over.
+    pub async fn wait(mut self) -> &'static str {
         let stdin = async {
             match self.stdin {
                 Some(closed) => drop(closed.await),

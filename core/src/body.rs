@@ -32,7 +32,7 @@ impl Body {
 
 /// Tells whether the data of a call is still held once the call has ended. The connection may hold it:
 /// OSS may answer before it has read all, and then the rest of the request is still on its way out.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Lease(Arc<()>);
 
 impl Lease {

@@ -291,7 +291,7 @@ impl Drop for Background {
     }
 }
 
-fn runtime() -> Result<Runtime> {
+pub(crate) fn runtime() -> Result<Runtime> {
     Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -335,7 +335,6 @@ fn cancelled() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::Body;
     use crate::transport::{Answer, Request, Response};
 
     struct Nowhere;
@@ -359,7 +358,7 @@ mod tests {
     }
 
     fn run(engines: &Engines, outcome: Result<()>) -> Result<()> {
-        engines.block_on(None, None, &Body::default().leased().1, |_| async { outcome })
+        engines.block_on(None, None, &Lease::default(), |_| async { outcome })
     }
 
     #[test]

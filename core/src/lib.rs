@@ -18,7 +18,7 @@ mod transport;
 
 pub use body::Body;
 pub use callback::{Callback, PreviewValues};
-pub use client::{CallbackReply, Client, PutRequest};
+pub use client::{CallbackReply, Client, Confirmation, PutRequest};
 pub use credentials::{AssumeRole, Credentials, CredentialsProvider, Secret};
 pub use endpoint::{Endpoint, Target};
 pub use engine::Cancel;

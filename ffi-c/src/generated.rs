@@ -33,7 +33,8 @@ pub enum osscb_status {
     /// The object is stored, but the answer was lost: whether the application server answered the
     /// callback is not known.
     OSSCB_STATUS_OUTCOME_UNKNOWN = 8,
-    /// A callback request is not proven to come from OSS. `reason` says which check failed.
+    /// A callback request is not proven to come from OSS, or tells of what OSS does not hold.
+    /// `reason` says which check failed.
     OSSCB_STATUS_VERIFICATION = 9,
     /// The caller cancelled the call. If it was under way, the object may or may not be stored.
     OSSCB_STATUS_CANCELLED = 10,
@@ -91,6 +92,46 @@ pub(crate) fn network(value: MaybeUninit<osscb_network>) -> Result<oss_callback_
         3 => Ok(oss_callback_core::Network::DualStack),
         4 => Ok(oss_callback_core::Network::Accelerate),
         5 => Ok(oss_callback_core::Network::AccelerateOverseas),
+        other => Err(other),
+    }
+}
+
+/// Values of the option `credentials_source`. Where credentials come from when none are passed.
+/// `default` asks, in this order: the environment (`OSS_ACCESS_KEY_ID`, then
+/// `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows); OIDC; the profile of
+/// `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's RAM
+/// role; the credentials URI; `~/.ossutilconfig`. The other values ask that source alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+#[allow(dead_code, reason = "only C makes values of it")]
+pub enum osscb_credentials_source {
+    /// `default`
+    OSSCB_CREDENTIALS_SOURCE_DEFAULT = 1,
+    /// `environment`
+    OSSCB_CREDENTIALS_SOURCE_ENVIRONMENT = 2,
+    /// `oidc`
+    OSSCB_CREDENTIALS_SOURCE_OIDC = 3,
+    /// `profile`
+    OSSCB_CREDENTIALS_SOURCE_PROFILE = 4,
+    /// `ecs_role`
+    OSSCB_CREDENTIALS_SOURCE_ECS_ROLE = 5,
+    /// `uri`
+    OSSCB_CREDENTIALS_SOURCE_URI = 6,
+    /// `ossutil`
+    OSSCB_CREDENTIALS_SOURCE_OSSUTIL = 7,
+}
+
+pub(crate) fn credentials_source(
+    value: MaybeUninit<osscb_credentials_source>,
+) -> Result<oss_callback_core::CredentialsSource, i32> {
+    match options::number(value) {
+        1 => Ok(oss_callback_core::CredentialsSource::Default),
+        2 => Ok(oss_callback_core::CredentialsSource::Environment),
+        3 => Ok(oss_callback_core::CredentialsSource::Oidc),
+        4 => Ok(oss_callback_core::CredentialsSource::Profile),
+        5 => Ok(oss_callback_core::CredentialsSource::EcsRole),
+        6 => Ok(oss_callback_core::CredentialsSource::Uri),
+        7 => Ok(oss_callback_core::CredentialsSource::Ossutil),
         other => Err(other),
     }
 }
@@ -325,7 +366,7 @@ pub unsafe extern "C" fn osscb_client_options_set_network(
 
 /// AccessKey id. Give it together with `access_key_secret`.
 ///
-/// Default: from the environment: `OSS_ACCESS_KEY_ID`.
+/// Default: from `credentials_source`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_client_options_set_access_key_id(
     options: *mut osscb_client_options,
@@ -336,7 +377,7 @@ pub unsafe extern "C" fn osscb_client_options_set_access_key_id(
 
 /// AccessKey secret. It is wiped from memory after use and never shown.
 ///
-/// Default: from the environment: `OSS_ACCESS_KEY_SECRET`.
+/// Default: from `credentials_source`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_client_options_set_access_key_secret(
     options: *mut osscb_client_options,
@@ -351,7 +392,7 @@ pub unsafe extern "C" fn osscb_client_options_set_access_key_secret(
 
 /// STS token, for temporary credentials.
 ///
-/// Default: none; from the environment: `OSS_SESSION_TOKEN`.
+/// Default: none; from `credentials_source`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_client_options_set_security_token(
     options: *mut osscb_client_options,
@@ -360,6 +401,93 @@ pub unsafe extern "C" fn osscb_client_options_set_security_token(
     unsafe {
         options::set_text(options, "security_token", value, |builder, text| builder.security_token(text))
     }
+}
+
+/// Where credentials come from when none are passed. `default` asks, in this order: the
+/// environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows);
+/// OIDC; the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the
+/// ECS instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that
+/// source alone.
+///
+/// Default: `default`, or the source that `profile`, `ecs_role_name` or `credentials_uri`
+/// belongs to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_client_options_set_credentials_source(
+    options: *mut osscb_client_options,
+    value: MaybeUninit<osscb_credentials_source>,
+) {
+    unsafe {
+        options::set_enum(options, "credentials_source", credentials_source(value), |builder, value| {
+            builder.credentials_source(value)
+        })
+    }
+}
+
+/// Name of a profile in `~/.aliyun/config.json` or `~/.alibabacloud/credentials.ini`. Setting
+/// it chooses that source.
+///
+/// Default: from the environment: `ALIBABA_CLOUD_PROFILE`; else the file's current or default
+/// one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_client_options_set_profile(
+    options: *mut osscb_client_options,
+    value: osscb_str,
+) {
+    unsafe { options::set_text(options, "profile", value, |builder, text| builder.profile(text)) }
+}
+
+/// Name of the ECS instance's RAM role. Setting it chooses that source, and saves a request.
+///
+/// Default: from the environment: `ALIBABA_CLOUD_ECS_METADATA`; else asked of the metadata
+/// service.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_client_options_set_ecs_role_name(
+    options: *mut osscb_client_options,
+    value: osscb_str,
+) {
+    unsafe { options::set_text(options, "ecs_role_name", value, |builder, text| builder.ecs_role_name(text)) }
+}
+
+/// URL of a server that hands out temporary credentials as JSON. Setting it chooses that
+/// source. It is never shown, as it may hold a token.
+///
+/// Default: from the environment: `ALIBABA_CLOUD_CREDENTIALS_URI`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_client_options_set_credentials_uri(
+    options: *mut osscb_client_options,
+    value: osscb_str,
+) {
+    unsafe {
+        options::set_text(options, "credentials_uri", value, |builder, text| builder.credentials_uri(text))
+    }
+}
+
+/// Where the ECS metadata service is; for tests.
+///
+/// Default: `http://100.100.100.200`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_client_options_set_metadata_endpoint(
+    options: *mut osscb_client_options,
+    value: osscb_str,
+) {
+    unsafe {
+        options::set_text(options, "metadata_endpoint", value, |builder, text| {
+            builder.metadata_endpoint(text)
+        })
+    }
+}
+
+/// Where the Security Token Service is, such as `sts.cn-hangzhou.aliyuncs.com`; by `https`
+/// unless it says otherwise.
+///
+/// Default: from the environment: the endpoint of `ALIBABA_CLOUD_STS_REGION` (its VPC endpoint
+/// where `ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED` is true); else `sts.aliyuncs.com`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_client_options_set_sts_endpoint(
+    options: *mut osscb_client_options,
+    value: osscb_str,
+) {
+    unsafe { options::set_text(options, "sts_endpoint", value, |builder, text| builder.sts_endpoint(text)) }
 }
 
 /// How requests are signed. V4 needs a region; V1 is being withdrawn by Alibaba Cloud.

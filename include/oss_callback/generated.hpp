@@ -40,7 +40,8 @@ enum class ErrorKind : std::int32_t {
     /// The object is stored, but the answer was lost: whether the application server answered the
     /// callback is not known.
     OutcomeUnknown = OSSCB_STATUS_OUTCOME_UNKNOWN,
-    /// A callback request is not proven to come from OSS. `reason` says which check failed.
+    /// A callback request is not proven to come from OSS, or tells of what OSS does not hold.
+    /// `reason` says which check failed.
     Verification = OSSCB_STATUS_VERIFICATION,
     /// The caller cancelled the call. If it was under way, the object may or may not be stored.
     Cancelled = OSSCB_STATUS_CANCELLED,
@@ -60,6 +61,21 @@ enum class Network : std::int32_t {
     DualStack = OSSCB_NETWORK_DUAL_STACK, ///< `dual_stack`
     Accelerate = OSSCB_NETWORK_ACCELERATE, ///< `accelerate`
     AccelerateOverseas = OSSCB_NETWORK_ACCELERATE_OVERSEAS, ///< `accelerate_overseas`
+};
+
+/// Values of the option `credentials_source`. Where credentials come from when none are passed.
+/// `default` asks, in this order: the environment (`OSS_ACCESS_KEY_ID`, then
+/// `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows); OIDC; the profile of
+/// `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's RAM
+/// role; the credentials URI; `~/.ossutilconfig`. The other values ask that source alone.
+enum class CredentialsSource : std::int32_t {
+    Default = OSSCB_CREDENTIALS_SOURCE_DEFAULT, ///< `default`
+    Environment = OSSCB_CREDENTIALS_SOURCE_ENVIRONMENT, ///< `environment`
+    Oidc = OSSCB_CREDENTIALS_SOURCE_OIDC, ///< `oidc`
+    Profile = OSSCB_CREDENTIALS_SOURCE_PROFILE, ///< `profile`
+    EcsRole = OSSCB_CREDENTIALS_SOURCE_ECS_ROLE, ///< `ecs_role`
+    Uri = OSSCB_CREDENTIALS_SOURCE_URI, ///< `uri`
+    Ossutil = OSSCB_CREDENTIALS_SOURCE_OSSUTIL, ///< `ossutil`
 };
 
 /// Values of the option `signature_version`. How requests are signed. V4 needs a region; V1 is
@@ -148,18 +164,59 @@ struct ClientOptions {
 
     /// AccessKey id. Give it together with `access_key_secret`.
     ///
-    /// Default: from the environment: `OSS_ACCESS_KEY_ID`.
+    /// Default: from `credentials_source`.
     std::optional<std::string> access_key_id{};
 
     /// AccessKey secret. It is wiped from memory after use and never shown.
     ///
-    /// Default: from the environment: `OSS_ACCESS_KEY_SECRET`.
+    /// Default: from `credentials_source`.
     std::optional<std::string> access_key_secret{};
 
     /// STS token, for temporary credentials.
     ///
-    /// Default: none; from the environment: `OSS_SESSION_TOKEN`.
+    /// Default: none; from `credentials_source`.
     std::optional<std::string> security_token{};
+
+    /// Where credentials come from when none are passed. `default` asks, in this order: the
+    /// environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows);
+    /// OIDC; the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the
+    /// ECS instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that
+    /// source alone.
+    ///
+    /// Default: `default`, or the source that `profile`, `ecs_role_name` or `credentials_uri`
+    /// belongs to.
+    std::optional<CredentialsSource> credentials_source{};
+
+    /// Name of a profile in `~/.aliyun/config.json` or `~/.alibabacloud/credentials.ini`. Setting
+    /// it chooses that source.
+    ///
+    /// Default: from the environment: `ALIBABA_CLOUD_PROFILE`; else the file's current or default
+    /// one.
+    std::optional<std::string> profile{};
+
+    /// Name of the ECS instance's RAM role. Setting it chooses that source, and saves a request.
+    ///
+    /// Default: from the environment: `ALIBABA_CLOUD_ECS_METADATA`; else asked of the metadata
+    /// service.
+    std::optional<std::string> ecs_role_name{};
+
+    /// URL of a server that hands out temporary credentials as JSON. Setting it chooses that
+    /// source. It is never shown, as it may hold a token.
+    ///
+    /// Default: from the environment: `ALIBABA_CLOUD_CREDENTIALS_URI`.
+    std::optional<std::string> credentials_uri{};
+
+    /// Where the ECS metadata service is; for tests.
+    ///
+    /// Default: `http://100.100.100.200`.
+    std::optional<std::string> metadata_endpoint{};
+
+    /// Where the Security Token Service is, such as `sts.cn-hangzhou.aliyuncs.com`; by `https`
+    /// unless it says otherwise.
+    ///
+    /// Default: from the environment: the endpoint of `ALIBABA_CLOUD_STS_REGION` (its VPC endpoint
+    /// where `ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED` is true); else `sts.aliyuncs.com`.
+    std::optional<std::string> sts_endpoint{};
 
     /// How requests are signed. V4 needs a region; V1 is being withdrawn by Alibaba Cloud.
     ///
@@ -504,7 +561,8 @@ public:
     using Error::Error;
 };
 
-/// A callback request is not proven to come from OSS. `reason` says which check failed.
+/// A callback request is not proven to come from OSS, or tells of what OSS does not hold.
+/// `reason` says which check failed.
 class VerificationError : public Error {
 public:
     using Error::Error;
@@ -625,6 +683,24 @@ inline void apply(osscb_client_options *to, const ClientOptions &from) {
     }
     if (from.security_token) {
         osscb_client_options_set_security_token(to, lend(*from.security_token));
+    }
+    if (from.credentials_source) {
+        osscb_client_options_set_credentials_source(to, static_cast<osscb_credentials_source>(*from.credentials_source));
+    }
+    if (from.profile) {
+        osscb_client_options_set_profile(to, lend(*from.profile));
+    }
+    if (from.ecs_role_name) {
+        osscb_client_options_set_ecs_role_name(to, lend(*from.ecs_role_name));
+    }
+    if (from.credentials_uri) {
+        osscb_client_options_set_credentials_uri(to, lend(*from.credentials_uri));
+    }
+    if (from.metadata_endpoint) {
+        osscb_client_options_set_metadata_endpoint(to, lend(*from.metadata_endpoint));
+    }
+    if (from.sts_endpoint) {
+        osscb_client_options_set_sts_endpoint(to, lend(*from.sts_endpoint));
     }
     if (from.signature_version) {
         osscb_client_options_set_signature_version(to, static_cast<osscb_signature_version>(*from.signature_version));

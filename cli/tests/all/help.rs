@@ -49,7 +49,7 @@ fn help_of_put_teaches_by_examples_and_tells_the_exit_codes() {
 #[test]
 fn help_of_the_whole_says_where_to_start() {
     let help = help(&["--help"]);
-    for command in ["demo", "serve", "put", "completions"] {
+    for command in ["demo", "serve", "put", "listen", "explain", "completions"] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} in:\n{help}");
     }
     assert!(help.contains("Start here:"), "{help}");

@@ -21,8 +21,11 @@ pub(super) fn default_body(vars: &[(String, String)], body_type: BodyType, check
         DEFAULT.iter().map(|name| ((*name).to_owned(), format!("${{{name}}}"))).collect();
     for (var, _) in vars {
         let name = var.strip_prefix("x:").unwrap_or(var);
-        if checked && DEFAULT.contains(&name) {
-            let message = format!("holds `{var}`, whose name is that of a field of the default body");
+        // The receiver of a default body tells fields apart by OSS's names: one that a variable bears
+        // would pass for OSS's own word.
+        if checked && system_variable(name).is_some() {
+            let message =
+                format!("holds `{var}`, whose name in the default body is that of OSS's `${{{name}}}`");
             return Err(Error::invalid_argument("callback.vars", message)
                 .with_hint("Rename it, or say with `field` how the body should look."));
         }
@@ -229,6 +232,10 @@ mod tests {
             "{\"bucket\":${bucket},\"object\":${object},\"etag\":${etag},\"size\":${size},\
              \"mimeType\":${mimeType},\"uid\":${x:uid},\"order\":${x:order}}"
         );
-        assert!(default_body(&fields(&[("x:size", "1")]), BodyType::Form, true).is_err());
+        for name in SYSTEM_VARIABLES.iter().map(|variable| variable.name.to_owned()) {
+            let var = [(format!("x:{name}"), "1".to_owned())];
+            let error = default_body(&var, BodyType::Form, true).unwrap_err();
+            assert!(error.message().contains(&format!("`${{{name}}}`")), "{error}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::check::{Rejection, check_parameters};
 use super::url::SEPARATOR;
-use super::{Callback, Inner, advice, body, encode};
+use super::{Callback, Inner, Sealing, advice, body, encode};
 use crate::error::{Error, Result};
 use crate::options::{BodyType, CallbackBuilder};
 
@@ -23,7 +23,7 @@ impl CallbackBuilder {
     /// and what to write instead; and with the EC where OSS would refuse it by itself.
     ///
     /// With `unchecked` only contradictions are refused, such as `body` together with `fields`.
-    pub fn build(self) -> Result<Callback> {
+    pub fn build(mut self) -> Result<Callback> {
         let checked = !self.unchecked.unwrap_or(false);
         if self.body.is_some() && !self.fields.is_empty() {
             return Err(Error::invalid_argument(advice::BODY, "cannot stand beside `fields`")
@@ -34,14 +34,20 @@ impl CallbackBuilder {
             self.refuse_options_beside_policy(&urls)?;
         }
         let vars: Vec<(String, String)> =
-            self.vars.into_iter().map(|(name, value)| (prefixed(name), value)).collect();
+            std::mem::take(&mut self.vars).into_iter().map(|(name, value)| (prefixed(name), value)).collect();
         let body_type = self.body_type.unwrap_or(BodyType::Form);
         let given_by = if self.fields.is_empty() { advice::BODY } else { "callback.fields" };
-        let body = match self.body {
-            Some(body) => Some(body),
-            None if !self.fields.is_empty() => Some(body::from_fields(&self.fields, body_type, checked)?),
-            None if self.policy.is_some() => None,
-            None => Some(body::default_body(&vars, body_type, checked)?),
+        let sealing = self.seal.take();
+        let body = match &sealing {
+            Some(sealing) => {
+                sealing.check(&vars)?;
+                self.fields = Sealing::with_field(self.fields)?;
+                let all = [vars.as_slice(), &[Sealing::variable()]].concat();
+                let body = self.take_body(&all, body_type, checked)?;
+                body.as_deref().map_or(Ok(()), |body| Sealing::check_body(body, &vars, given_by))?;
+                body
+            }
+            None => self.take_body(&vars, body_type, checked)?,
         };
         let sni = self.sni.unwrap_or_else(|| urls.split(SEPARATOR).any(wants_sni));
         if checked {
@@ -62,7 +68,9 @@ impl CallbackBuilder {
         let encoded_vars = vars_json.as_deref().map(encode::base64);
         let mut warnings = Vec::new();
         if checked {
-            let parameters = check_parameters(&encoded, encoded_vars.as_deref())
+            let sealed_vars = sealing.as_ref().map(|_| Sealing::encoded_placeholder(&vars)).transpose()?;
+            let encoded_vars = sealed_vars.as_deref().or(encoded_vars.as_deref());
+            let parameters = check_parameters(&encoded, encoded_vars)
                 .map_err(|rejection| explained(rejection, given_by, body_type))?;
             warnings = advice::review(&parameters, given_by)?;
         }
@@ -85,8 +93,24 @@ impl CallbackBuilder {
             encoded,
             encoded_vars,
             warnings,
+            sealing,
         };
         Ok(Callback { inner: Arc::new(inner) })
+    }
+
+    /// The body's template: as written out, or of the fields, or the default one; none with a policy.
+    fn take_body(
+        &mut self,
+        vars: &[(String, String)],
+        body_type: BodyType,
+        checked: bool,
+    ) -> Result<Option<String>> {
+        Ok(match self.body.take() {
+            Some(body) => Some(body),
+            None if !self.fields.is_empty() => Some(body::from_fields(&self.fields, body_type, checked)?),
+            None if self.policy.is_some() => None,
+            None => Some(body::default_body(vars, body_type, checked)?),
+        })
     }
 
     /// All URLs as one text. A first URL that is empty counts as none when others, or a policy, follow:

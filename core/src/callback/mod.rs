@@ -15,6 +15,7 @@ mod preview;
 #[cfg(test)]
 mod properties;
 mod rejection;
+mod sealing;
 pub mod template;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use preview::PreviewValues;
+pub(crate) use sealing::Sealing;
 pub use url::CallbackUrl;
 
 use crate::error::{Error, Result};
@@ -45,6 +47,7 @@ pub struct Callback {
     inner: Arc<Inner>,
 }
 
+#[derive(Clone)]
 struct Inner {
     urls: Vec<String>,
     host: Option<String>,
@@ -59,6 +62,7 @@ struct Inner {
     encoded: String,
     encoded_vars: Option<String>,
     warnings: Vec<String>,
+    sealing: Option<Sealing>,
 }
 
 impl Callback {
@@ -138,7 +142,8 @@ impl Callback {
         &self.inner.headers
     }
 
-    /// Custom variables, names with `x:`. A form upload sends them as fields of these names.
+    /// Custom variables, names with `x:`. A form upload sends them as fields of these names. The seal is
+    /// among them once the callback is [sealed](Callback::sealed_for).
     pub fn vars(&self) -> &[(String, String)] {
         &self.inner.vars
     }
@@ -191,6 +196,9 @@ impl fmt::Debug for Callback {
         }
         if let Some(body) = self.body() {
             out.field("body", &body).field("body_type", &self.body_type().as_str());
+        }
+        if self.is_to_be_sealed() {
+            out.field("seal", &"***");
         }
         out.field("sni", &self.sni());
         out.field("headers", &names(self.headers())).field("vars", &names(self.vars())).finish()

@@ -247,6 +247,6 @@ fn resolve(entity: &quick_xml::events::BytesRef<'_>) -> String {
     quick_xml::escape::resolve_predefined_entity(entity).unwrap_or("").to_owned()
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     Some(headers.get(name)?.to_str().ok()?.to_owned())
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod builder;
+mod confirm;
 mod headers;
 mod put;
 mod reply;
@@ -9,7 +10,7 @@ mod reply;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::body::Body;
+use crate::body::{Body, Lease};
 use crate::callback::Callback;
 use crate::credentials::Signers;
 use crate::endpoint::Endpoint;
@@ -18,6 +19,7 @@ use crate::error::Result;
 use crate::options::{Addressing, ClientBuilder, PutOptions, SignatureVersion};
 use crate::sign::Signer;
 
+pub use confirm::Confirmation;
 pub use put::PutRequest;
 pub use reply::CallbackReply;
 
@@ -151,7 +153,8 @@ impl Client {
     /// # Errors
     /// `credentials` if there are none.
     pub fn signer(&self) -> Result<Signer> {
-        let current = self.inner.engines.block_on(None, None, |_| self.inner.signers.current())?;
+        let current =
+            self.inner.engines.block_on(None, None, &Lease::default(), |_| self.inner.signers.current())?;
         Ok(Signer::clone(&current))
     }
 

@@ -83,6 +83,8 @@ impl Plan {
             ));
         }
         let target = client.endpoint.target(client.addressing, Some(&bucket), Some(&key))?;
+        // Once for the upload: sent again, it carries the same nonce, and the receiver can tell.
+        let callback = callback.sealed_for(&bucket, &key, SystemTime::now())?;
         let mut headers = headers::of_put(&key, &data, &options)?;
         let mut query = Vec::new();
         let vars = callback.encoded_vars().map(str::to_owned);
@@ -152,7 +154,7 @@ async fn attempt(client: &Inner, transport: &dyn Transport, plan: Plan) -> Resul
     outcome
 }
 
-fn address(target: &Target, query: &[(String, Option<String>)]) -> String {
+pub(super) fn address(target: &Target, query: &[(String, Option<String>)]) -> String {
     let mut address = format!("{}://{}{}", target.scheme, target.authority, target.path);
     if !query.is_empty() {
         address.push('?');
@@ -161,7 +163,7 @@ fn address(target: &Target, query: &[(String, Option<String>)]) -> String {
     address
 }
 
-fn header_map(headers: impl Iterator<Item = (String, String)>) -> Result<HeaderMap> {
+pub(super) fn header_map(headers: impl Iterator<Item = (String, String)>) -> Result<HeaderMap> {
     let mut map = HeaderMap::with_capacity(16);
     for (name, value) in headers {
         let bad = || Error::invalid_argument("headers", format!("`{name}` is not a header that can be sent"));
@@ -174,7 +176,7 @@ fn header_map(headers: impl Iterator<Item = (String, String)>) -> Result<HeaderM
     Ok(map)
 }
 
-fn unanswered(failure: Failure, target: &Target, outgoing: &Outgoing) -> Error {
+pub(super) fn unanswered(failure: Failure, target: &Target, outgoing: &Outgoing) -> Error {
     let host = &target.authority;
     let Failure { cause, message } = failure;
     let handed_over = outgoing.is_handed_over();

@@ -29,6 +29,9 @@ use zeroize::Zeroize;
 
 use crate::error::{Error, Result};
 
+/// An answer with credentials takes 2 KiB; one with more than this is something else.
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
+
 pub use assume_role::AssumeRole;
 pub use provider::CredentialsProvider;
 

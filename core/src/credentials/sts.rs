@@ -13,6 +13,7 @@ use sha1::Sha1;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::ANSWER_BYTES_MAX;
 use super::answer::{self, Answer};
 use super::environment::Environment;
 use super::{Credentials, Secret};
@@ -125,6 +126,7 @@ impl Sts {
                 form: Some(form(parameters.iter())),
                 connect_timeout: CONNECT_TIMEOUT,
                 timeout: TIMEOUT,
+                bytes_max: ANSWER_BYTES_MAX,
             },
         )
         .map_err(|failure| {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 
+use super::ANSWER_BYTES_MAX;
 use super::answer::{self, Answer};
 use super::chain::{Found, Miss, Settings};
 use super::{Credentials, CredentialsProvider, Secret};
@@ -39,6 +40,7 @@ impl CredentialsProvider for CredentialsUri {
                 form: None,
                 connect_timeout: CONNECT_TIMEOUT,
                 timeout: TIMEOUT,
+                bytes_max: ANSWER_BYTES_MAX,
             },
         )
         .map_err(|failure| about(&failure.message))?;

@@ -21,7 +21,7 @@ pub enum ErrorKind {
     CallbackFailed = 7,
     /// The object is stored, but the answer was lost: whether the application server answered the callback is not known.
     OutcomeUnknown = 8,
-    /// A callback request is not proven to come from OSS. `reason` says which check failed.
+    /// A callback request is not proven to come from OSS, or tells of what OSS does not hold. `reason` says which check failed.
     Verification = 9,
     /// The caller cancelled the call. If it was under way, the object may or may not be stored.
     Cancelled = 10,
@@ -94,7 +94,7 @@ impl ErrorKind {
                 "The object is stored, but the answer was lost: whether the application server answered the callback is not known."
             }
             ErrorKind::Verification => {
-                "A callback request is not proven to come from OSS. `reason` says which check failed."
+                "A callback request is not proven to come from OSS, or tells of what OSS does not hold. `reason` says which check failed."
             }
             ErrorKind::Cancelled => {
                 "The caller cancelled the call. If it was under way, the object may or may not be stored."
@@ -237,6 +237,8 @@ pub enum VerificationReason {
     WrongSignature,
     /// The signature is right, but the body cannot be understood.
     MalformedBody,
+    /// The callback is about a bucket that is not one of those that the verifier was given.
+    WrongBucket,
     /// The body holds no seal.
     SealMissing,
     /// The seal does not fit what the callback claims.
@@ -245,6 +247,10 @@ pub enum VerificationReason {
     SealExpired,
     /// The seal was used before.
     Replayed,
+    /// OSS was asked, and has no such object.
+    ObjectMissing,
+    /// OSS was asked, and its object has another ETag, size or CRC-64.
+    ObjectDiffers,
 }
 
 impl VerificationReason {
@@ -264,10 +270,13 @@ impl VerificationReason {
         VerificationReason::BadKey,
         VerificationReason::WrongSignature,
         VerificationReason::MalformedBody,
+        VerificationReason::WrongBucket,
         VerificationReason::SealMissing,
         VerificationReason::SealWrong,
         VerificationReason::SealExpired,
         VerificationReason::Replayed,
+        VerificationReason::ObjectMissing,
+        VerificationReason::ObjectDiffers,
     ];
 
     /// The reason's stable name, such as `wrong_signature`.
@@ -287,10 +296,13 @@ impl VerificationReason {
             VerificationReason::BadKey => "bad_key",
             VerificationReason::WrongSignature => "wrong_signature",
             VerificationReason::MalformedBody => "malformed_body",
+            VerificationReason::WrongBucket => "wrong_bucket",
             VerificationReason::SealMissing => "seal_missing",
             VerificationReason::SealWrong => "seal_wrong",
             VerificationReason::SealExpired => "seal_expired",
             VerificationReason::Replayed => "replayed",
+            VerificationReason::ObjectMissing => "object_missing",
+            VerificationReason::ObjectDiffers => "object_differs",
         }
     }
     /// One sentence on what the reason means.
@@ -318,10 +330,17 @@ impl VerificationReason {
             }
             VerificationReason::WrongSignature => "The signature does not fit the request.",
             VerificationReason::MalformedBody => "The signature is right, but the body cannot be understood.",
+            VerificationReason::WrongBucket => {
+                "The callback is about a bucket that is not one of those that the verifier was given."
+            }
             VerificationReason::SealMissing => "The body holds no seal.",
             VerificationReason::SealWrong => "The seal does not fit what the callback claims.",
             VerificationReason::SealExpired => "The seal was right, but its time is over.",
             VerificationReason::Replayed => "The seal was used before.",
+            VerificationReason::ObjectMissing => "OSS was asked, and has no such object.",
+            VerificationReason::ObjectDiffers => {
+                "OSS was asked, and its object has another ETag, size or CRC-64."
+            }
         }
     }
     /// The usual cause, and what to do about it.
@@ -367,6 +386,9 @@ impl VerificationReason {
             VerificationReason::MalformedBody => {
                 "For the JSON type OSS quotes strings itself (write `${object}` without quotes), and an empty imageInfo leaves a hole: put it inside quotes or use the form type."
             }
+            VerificationReason::WrongBucket => {
+                "Anyone can let OSS sign a callback about a bucket of theirs: ignore it; or add your bucket to the verifier, and `${bucket}` to the callback body."
+            }
             VerificationReason::SealMissing => {
                 "Seal the callback when uploading, and keep `${x:seal}` in the callback body."
             }
@@ -378,6 +400,12 @@ impl VerificationReason {
             }
             VerificationReason::Replayed => {
                 "Somebody repeats an old callback, or OSS delivered it to two of the callback's URLs: answer it without acting again."
+            }
+            VerificationReason::ObjectMissing => {
+                "The callback is forged, the object was deleted since, or the client asks in another region than that of the bucket."
+            }
+            VerificationReason::ObjectDiffers => {
+                "The callback is forged, or the object was overwritten since: trust what OSS holds, not what the callback tells."
             }
         }
     }

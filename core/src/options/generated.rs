@@ -1088,6 +1088,7 @@ impl PutOptions {
 #[must_use]
 pub struct CallbackBuilder {
     pub(crate) urls: Vec<String>,
+    pub(crate) seal: Option<crate::callback::Sealing>,
     pub(crate) body: Option<String>,
     pub(crate) fields: Vec<(String, String)>,
     pub(crate) body_type: Option<BodyType>,

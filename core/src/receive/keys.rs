@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::key_url::OfficialUrl;
 use super::rsa::{MAX_PEM, PublicKey};
 use crate::error::{Error, VerificationReason};
+use crate::transport::{FetchSettings, SmallFetch};
 
 /// OSS's callback key, published at `https://gosspublic.alicdn.com/callback_pub_key_v1.pem`, whose
 /// content never changes (OSS, Callback). It verifies OSS's own worked example.
@@ -25,6 +26,8 @@ const REMEMBERED: usize = 16;
 const FAILURE_STANDS: Duration = Duration::from_secs(30);
 /// Fetches in one minute, of all URLs together.
 const FETCHES_PER_MINUTE: usize = 30;
+/// Of one fetch by HTTP: OSS itself waits 5 s for the answer to its callback.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a call waits for another's fetch of the same URL.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
@@ -50,9 +53,28 @@ where
     }
 }
 
+/// Fetches by HTTP, through the proxy that the environment names, if any.
+pub(super) struct HttpFetcher(SmallFetch);
+
+impl HttpFetcher {
+    pub(super) fn new() -> HttpFetcher {
+        HttpFetcher(SmallFetch {
+            timeout: FETCH_TIMEOUT,
+            max_bytes: MAX_PEM,
+            settings: FetchSettings::default(),
+        })
+    }
+}
+
+impl KeyFetcher for HttpFetcher {
+    fn fetch(&self, url: &str) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+        self.0.get(url).map_err(Into::into)
+    }
+}
+
 /// Official keys by URL.
 pub(super) struct KeyStore {
-    fetcher: Option<Box<dyn KeyFetcher>>,
+    fetcher: Box<dyn KeyFetcher>,
     built_in: bool,
     scheme_as_named: bool,
     state: Mutex<State>,
@@ -91,11 +113,7 @@ impl From<Failure> for Error {
 
 impl KeyStore {
     /// `built_in`: answer for the well-known key without asking the fetcher.
-    pub(super) fn new(
-        fetcher: Option<Box<dyn KeyFetcher>>,
-        built_in: bool,
-        scheme_as_named: bool,
-    ) -> KeyStore {
+    pub(super) fn new(fetcher: Box<dyn KeyFetcher>, built_in: bool, scheme_as_named: bool) -> KeyStore {
         KeyStore {
             fetcher,
             built_in,
@@ -111,12 +129,9 @@ impl KeyStore {
         if self.built_in && url.is_well_known() {
             return built_in();
         }
-        let Some(fetcher) = &self.fetcher else {
-            return Err(Failure::unavailable("this verifier has no way to fetch keys").into());
-        };
         let url = url.fetch_url(self.scheme_as_named);
         let Some(flight) = self.take_off(&url)? else { return Ok(self.remembered(&url)?) };
-        let outcome = fetch(fetcher.as_ref(), &url);
+        let outcome = fetch(self.fetcher.as_ref(), &url);
         flight.land(&outcome);
         Ok(outcome?)
     }
@@ -246,7 +261,7 @@ mod tests {
     }
 
     fn store(fetcher: impl KeyFetcher + 'static) -> KeyStore {
-        KeyStore::new(Some(Box::new(fetcher)), true, false)
+        KeyStore::new(Box::new(fetcher), true, false)
     }
 
     fn counting<E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static>(
@@ -263,7 +278,7 @@ mod tests {
 
     #[test]
     fn the_well_known_key_needs_no_fetch() {
-        let store = KeyStore::new(None, true, false);
+        let store = store(|_: &str| Err::<Vec<u8>, _>("no network"));
         for scheme in ["http", "https"] {
             let text = format!("{scheme}://gosspublic.alicdn.com/callback_pub_key_v1.pem");
             assert_eq!(store.key(url(&text)).unwrap().bits(), 512);
@@ -291,7 +306,7 @@ mod tests {
             assert_eq!(url, OTHER);
             Ok::<_, String>(OFFICIAL_KEY_PEM.into())
         };
-        assert!(KeyStore::new(Some(Box::new(fetcher)), true, true).key(url(OTHER)).is_ok());
+        assert!(KeyStore::new(Box::new(fetcher), true, true).key(url(OTHER)).is_ok());
     }
 
     #[test]

@@ -149,7 +149,7 @@ pub fn new_nonce() -> Result<String> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-pub(super) fn check_secret(field: &'static str, secret: &Secret) -> Result<()> {
+pub(crate) fn check_secret(field: &'static str, secret: &Secret) -> Result<()> {
     if secret.expose().len() >= MIN_SECRET {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::diagnose;
 use super::event::{CallbackEvent, read_template};
 use super::key_url::OfficialUrl;
-use super::keys::{KeyFetcher, KeyStore};
+use super::keys::{HttpFetcher, KeyFetcher, KeyStore};
 use super::layout::Layout;
 use super::request::{Headers, Request};
 use super::rsa::PublicKey;
@@ -57,6 +57,7 @@ struct Settings {
     any_version: bool,
     body_type: Option<BodyType>,
     layout: Option<Layout>,
+    buckets: Vec<String>,
     seal_secrets: Vec<Secret>,
     fresh: Option<Fresh>,
 }
@@ -72,6 +73,7 @@ pub struct CallbackVerifierBuilder {
     max_body: Option<usize>,
     any_version: bool,
     template: Option<(String, BodyType)>,
+    buckets: Vec<String>,
     seal_secrets: Vec<Secret>,
     fresh: Option<Fresh>,
 }
@@ -97,6 +99,9 @@ impl CallbackVerifierBuilder {
     }
 
     /// Gets the PEM of official keys, in place of this library's own way: `Fn(&str) -> Result<Vec<u8>, E>`.
+    ///
+    /// Default: the present key is built in; another one is fetched from OSS's own host by https within
+    /// 5 s, following no redirect, through the proxy of the environment (`HTTPS_PROXY`).
     ///
     /// It replaces the fetching and the key that is built in, never the rule for key URLs: it is not
     /// called for a URL that is not OSS's. Its answers are remembered. Calls of `verify` wait for it.
@@ -147,6 +152,14 @@ impl CallbackVerifierBuilder {
         }
     }
 
+    /// Accepts callbacks about this bucket only, or about another of those given.
+    ///
+    /// Default: any bucket. OSS signs callbacks for all its customers, about buckets of theirs.
+    pub fn bucket(mut self, name: impl Into<String>) -> Self {
+        self.buckets.push(name.into());
+        self
+    }
+
     /// Demands a seal, made with this secret or another of those given (for rotation).
     ///
     /// Default: none; seals are not checked.
@@ -184,14 +197,16 @@ impl CallbackVerifierBuilder {
             return Err(Error::invalid_argument("first_use", message));
         }
         let built_in = self.fetcher.is_none();
+        let fetcher = self.fetcher.unwrap_or_else(|| Box::new(HttpFetcher::new()));
         let layout = self.template.as_ref().map(|(body, ty)| read_template(body, *ty)).transpose()?;
         let settings = Settings {
             trusted,
-            official: official.then(|| KeyStore::new(self.fetcher, built_in, self.key_scheme_as_named)),
+            official: official.then(|| KeyStore::new(fetcher, built_in, self.key_scheme_as_named)),
             max_body: self.max_body.unwrap_or(DEFAULT_MAX_BODY),
             any_version: self.any_version,
             body_type: self.template.map(|(_, body_type)| body_type),
             layout,
+            buckets: self.buckets,
             seal_secrets: self.seal_secrets,
             fresh: self.fresh,
         };
@@ -242,6 +257,13 @@ impl CallbackVerifier {
         let settings = &self.settings;
         let body_type = settings.body_type.unwrap_or_else(|| body_type(&request.headers));
         let event = CallbackEvent::with_layout(body, body_type, settings.layout.as_ref())?;
+        if !settings.buckets.is_empty() && !settings.buckets.iter().any(|own| event.bucket() == Some(own)) {
+            let message = match event.bucket() {
+                Some(bucket) => format!("the callback is about the bucket {bucket:.80?}"),
+                None => "the callback names no bucket".to_owned(),
+            };
+            return Err(Error::verification(Reason::WrongBucket, message));
+        }
         if settings.seal_secrets.is_empty() { Ok(event) } else { self.check_seal(event, now) }
     }
 

@@ -1,5 +1,5 @@
-//! Small blocking exchanges with the services that hand out credentials: one request, one short
-//! answer, no connection kept.
+//! Small blocking exchanges beside the uploads, for credentials and callback keys: one request, one
+//! short answer, no connection kept.
 
 use std::time::Duration;
 
@@ -9,9 +9,6 @@ use zeroize::Zeroizing;
 
 use super::http::{classify, failure};
 use super::{Failure, FailureCause, HttpConfig, HttpTransport, ProxyChoice, TlsSettings};
-
-/// An answer with credentials takes 2 KiB; one with more than this is something else.
-const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
 /// What all these exchanges of a client have in common.
 #[derive(Clone, Debug)]
@@ -42,6 +39,8 @@ pub(crate) struct Fetch<'a> {
     pub connect_timeout: Duration,
     /// The whole exchange.
     pub timeout: Duration,
+    /// Longest answer.
+    pub bytes_max: usize,
 }
 
 /// What was answered. The body is wiped when dropped: it may hold credentials.
@@ -99,11 +98,12 @@ async fn exchange(
     url: reqwest::Url,
     request: Fetch<'_>,
 ) -> Result<Fetched, Failure> {
-    let mut wire = client.request(request.method, url);
-    for (name, value) in request.headers {
+    let Fetch { method, headers, form, bytes_max, .. } = request;
+    let mut wire = client.request(method, url);
+    for (name, value) in headers {
         wire = wire.header(*name, *value);
     }
-    if let Some(form) = request.form {
+    if let Some(form) = form {
         wire = wire.header("content-type", "application/x-www-form-urlencoded").body(form);
     }
     let mut response = wire.send().await.map_err(classify)?;
@@ -111,8 +111,8 @@ async fn exchange(
     // Whole from the start: growing would leave copies behind that nobody wipes.
     let mut body = Zeroizing::new(Vec::with_capacity(16 * 1024));
     while let Some(chunk) = response.chunk().await.map_err(|e| failure(FailureCause::Broken, e))? {
-        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-            let message = format!("the answer is longer than {ANSWER_BYTES_MAX} bytes");
+        if body.len() + chunk.len() > bytes_max {
+            let message = format!("the answer is longer than {bytes_max} bytes");
             return Err(Failure { cause: FailureCause::TooLong, message });
         }
         body.extend_from_slice(&chunk);

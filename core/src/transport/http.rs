@@ -58,6 +58,14 @@ impl ProxyChoice {
         let proxy = reqwest::Proxy::all(url).map_err(|_| refuse("is not a valid URL"))?;
         Ok(ProxyChoice::Explicit(Box::new(proxy)))
     }
+
+    pub(super) fn apply(&self, builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+        match self {
+            ProxyChoice::FromEnvironment => builder,
+            ProxyChoice::None => builder.no_proxy(),
+            ProxyChoice::Explicit(proxy) => builder.proxy(reqwest::Proxy::clone(proxy)),
+        }
+    }
 }
 
 /// One pool of connections. It belongs to the runtime in which it is first used.
@@ -80,12 +88,7 @@ impl HttpTransport {
             .connect_timeout(config.connect_timeout)
             .pool_idle_timeout(IDLE_CONNECTION_MAX)
             .user_agent(&config.user_agent);
-        let builder = match &config.proxy {
-            ProxyChoice::FromEnvironment => builder,
-            ProxyChoice::None => builder.no_proxy(),
-            ProxyChoice::Explicit(proxy) => builder.proxy(reqwest::Proxy::clone(proxy)),
-        };
-        let client = builder.build().map_err(|e| failure(FailureCause::Malformed, e))?;
+        let client = config.proxy.apply(builder).build().map_err(|e| failure(FailureCause::Malformed, e))?;
         Ok(HttpTransport { client })
     }
 

@@ -1,6 +1,7 @@
 //! How a request travels: a small trait, and the one implementation that knows the HTTP client.
 
 mod body;
+mod document;
 mod fetch;
 mod http;
 mod tls;
@@ -13,6 +14,7 @@ use ::http::{HeaderMap, Method};
 use bytes::Bytes;
 
 pub(crate) use self::body::Outgoing;
+pub(crate) use self::document::SmallFetch;
 pub(crate) use self::fetch::{Fetch, FetchSettings, Fetched, fetch};
 pub(crate) use self::http::{HttpConfig, HttpTransport, ProxyChoice};
 pub(crate) use self::tls::TlsSettings;

@@ -151,7 +151,8 @@ class OutcomeUnknownError(OssCallbackError):
 
 
 class VerificationError(OssCallbackError):
-    """A callback request is not proven to come from OSS. `reason` says which check failed."""
+    """A callback request is not proven to come from OSS, or tells of what OSS does not hold. `reason` says
+    which check failed."""
 
     kind = "verification"
     retryable = False

@@ -169,9 +169,10 @@ fn enum_type(out: &mut String, option: &ApiOption, name: &str) {
 
 fn group_type(out: &mut String, api: &Api, group: &str, ty: &str, doc: &str) {
     writeln!(out, "/// {doc}\n#[derive(Clone, Debug, Default)]\n#[must_use]\npub struct {ty} {{").unwrap();
-    // What the list cannot hold: the URLs are positional arguments in every language.
+    // What the list cannot hold: the URLs are positional arguments in every language, and a seal is a
+    // secret with an expiry.
     if group == "callback" {
-        out.push_str("pub(crate) urls: Vec<String>,\n");
+        out.push_str("pub(crate) urls: Vec<String>,\npub(crate) seal: Option<crate::callback::Sealing>,\n");
     }
     // Code, not text.
     if group == "client" {

@@ -57,7 +57,11 @@ fn at(seconds: u64) -> SystemTime {
 fn each_failed_check_has_its_own_reason() {
     let oss = Oss::new("oss_like");
     let verifier = CallbackVerifier::builder().trusted_key(oss.pem()).official_keys(true).max_body(100);
-    let verifier = verifier.build().unwrap();
+    let known = |url: &str| match url.ends_with("callback_pub_key_v1.pem") {
+        true => Ok(super::super::OFFICIAL_KEY_PEM.as_bytes().to_vec()),
+        false => Err("no network"),
+    };
+    let verifier = verifier.fetch_key(known).build().unwrap();
     let body = b"bucket=b&object=k".as_slice();
     let good = oss.headers("/cb", body);
     let check = |headers: &[(&str, String)]| {
@@ -122,6 +126,37 @@ fn trusted_keys_alone_shut_out_oss_itself_and_need_no_key_url() {
     let default = CallbackVerifier::builder().build().unwrap();
     assert!(default.verify("POST", target, real, body).is_ok());
     assert_eq!(reason(default.verify("POST", target, oss.headers(target, body), body)), "wrong_signature");
+}
+
+#[test]
+fn no_server_but_oss_is_ever_contacted_for_a_key() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let here = listener.local_addr().unwrap();
+    let port = here.port();
+    let attacker = Oss::new("attacker");
+    let verifier = CallbackVerifier::builder().key_scheme_as_named(true).build().unwrap();
+    for url in [
+        format!("http://{here}/k.pem"),
+        format!("https://{here}/k.pem"),
+        format!("http://localhost:{port}/k.pem"),
+        format!("http://gosspublic.alicdn.com@{here}/k.pem"),
+        format!("http://gosspublic.alicdn.com:80@{here}/k.pem"),
+        format!("http://{here}/gosspublic.alicdn.com/k.pem"),
+        format!("http://{here}#http://gosspublic.alicdn.com/k.pem"),
+        format!("http://{here}?http://gosspublic.alicdn.com/k.pem"),
+        format!("http://gosspublic.alicdn.com:{port}/k.pem"),
+        format!("//{here}/k.pem"),
+        format!("http://2130706433:{port}/k.pem"),
+        format!("http://[::ffff:127.0.0.1]:{port}/k.pem"),
+        "file:///etc/passwd".to_owned(),
+    ] {
+        let headers =
+            [("authorization", attacker.sign("/cb", b"")), ("x-oss-pub-key-url", STANDARD.encode(&url))];
+        assert_eq!(reason(verifier.verify("POST", "/cb", headers, b"")), "key_url_refused", "{url}");
+    }
+    let nobody = listener.accept().unwrap_err();
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[test]

@@ -223,7 +223,7 @@ fn create_bucket(emulator: &Emulator) {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
-fn exchange(emulator: &Emulator, method: &str, target: &str, headers: &str, body: &str) -> String {
+pub(super) fn exchange(emulator: &Emulator, method: &str, target: &str, headers: &str, body: &str) -> String {
     let address = emulator.address();
     let mut stream = TcpStream::connect(address).unwrap();
     let length = body.len();

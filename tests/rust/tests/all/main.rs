@@ -3,11 +3,13 @@
 mod callback_vectors;
 mod client_data;
 mod client_faults;
+mod confirm;
 mod crc_vectors;
 mod end_to_end;
 mod layout;
 mod scenario_list;
 mod scenarios;
+mod sealed;
 mod sign_vectors;
 mod vectors;
 mod verify_vectors;

@@ -1,0 +1,150 @@
+//! Asking OSS about a callback: what is there is confirmed, and whatever differs is told.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use oss_callback::receive::{CallbackEvent, CallbackVerifier};
+use oss_callback::{BodyType, Callback, Client, ErrorKind, SignatureVersion, VerificationReason as Reason};
+use oss_callback_emulator::Emulator;
+use oss_callback_tests::app_server::AppServer;
+
+const ALL: &str = "bucket=${bucket}&object=${object}&etag=${etag}&size=${size}&crc64=${crc64}";
+
+fn client(emulator: &Emulator, secret: &str, version: SignatureVersion) -> Client {
+    Client::builder()
+        .endpoint(emulator.endpoint())
+        .region(emulator.region())
+        .access_key_id(emulator.access_key_id())
+        .access_key_secret(secret)
+        .signature_version(version)
+        .build()
+        .unwrap()
+}
+
+fn event(body: &str) -> CallbackEvent {
+    CallbackEvent::parse(body.as_bytes(), BodyType::Form, None).unwrap()
+}
+
+#[test]
+fn what_oss_holds_is_confirmed_and_what_it_does_not_hold_is_refused() {
+    let emulator = Emulator::builder().start().unwrap();
+    let app = AppServer::start().unwrap();
+    let callback = Callback::builder(app.url("/ok")).body(ALL).build().unwrap();
+    for version in SignatureVersion::ALL {
+        let client = client(&emulator, emulator.access_key_secret(), *version);
+        let put = |data: &'static str| {
+            let reply = client.put_object_with_callback("photos", "dir/ü 1.txt", data, &callback).unwrap();
+            let request = app.callbacks().pop().unwrap();
+            let verifier =
+                CallbackVerifier::builder().trusted_key(emulator.public_key_pem()).bucket("photos");
+            let headers = request.headers.iter().map(|(name, value)| (name, value));
+            let event = verifier.build().unwrap().verify("POST", &request.target, headers, &request.body);
+            (event.unwrap(), reply)
+        };
+        let (first, reply) = put("123456789");
+        let confirmed = client.confirm(&first).unwrap();
+        assert_eq!((confirmed.etag.as_deref(), confirmed.size), (reply.etag(), Some(9)));
+        assert_eq!(confirmed.crc64, Some(11051210869376104954));
+        assert_eq!(confirmed.content_type.as_deref(), Some("text/plain"));
+        assert!(confirmed.last_modified.is_some() && confirmed.request_id.is_some());
+
+        let (second, _) = put("1234567890");
+        assert!(client.confirm(&second).is_ok());
+        let error = client.confirm(&first).unwrap_err();
+        assert_eq!((error.kind(), error.reason()), (ErrorKind::Verification, Some(Reason::ObjectDiffers)));
+        for part in
+            ["its ETag is E807F1FCF82D132F9BB018CA6738A19F, not 25F9E794", "its size is 10, not 9", "CRC-64"]
+        {
+            assert!(error.message().contains(part), "{error}");
+        }
+        assert!(error.request_id().is_some());
+    }
+}
+
+#[test]
+fn every_claim_is_compared_for_itself_and_a_wrong_number_is_no_match() {
+    let emulator = Emulator::builder().start().unwrap();
+    let app = AppServer::start().unwrap();
+    let client = client(&emulator, emulator.access_key_secret(), SignatureVersion::V4);
+    let callback = Callback::new(app.url("/ok")).unwrap();
+    let reply = client.put_object_with_callback("b-1", "k", "123456789", &callback).unwrap();
+    let etag = reply.etag().unwrap();
+    for good in [format!("etag={etag}"), "size=9".to_owned(), "crc64=11051210869376104954".to_owned()] {
+        assert!(client.confirm(&event(&format!("bucket=b-1&object=k&{good}"))).is_ok(), "{good}");
+    }
+    for wrong in ["etag=0", "etag=", "size=8", "size=", "size=nine", "size=-9", "crc64=1", "crc64="] {
+        let error = client.confirm(&event(&format!("bucket=b-1&object=k&{wrong}"))).unwrap_err();
+        assert_eq!(error.reason(), Some(Reason::ObjectDiffers), "{wrong}: {error}");
+    }
+    for (body, field) in [
+        ("object=k&size=9", "event"),
+        ("bucket=b-1&size=9", "event"),
+        ("bucket=b-1&object=k", "event"),
+        ("bucket=evil.example/x&object=k&size=9", "bucket"),
+        ("bucket=b-1&object=&size=9", "key"),
+    ] {
+        let error = client.confirm(&event(body)).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.field()),
+            (ErrorKind::InvalidArgument, Some(field)),
+            "{body}: {error}"
+        );
+    }
+    for missing in ["bucket=b-1&object=other&size=9", "bucket=nobodys&object=k&size=9"] {
+        let error = client.confirm(&event(missing)).unwrap_err();
+        assert_eq!((error.reason(), error.kind()), (Some(Reason::ObjectMissing), ErrorKind::Verification));
+    }
+}
+
+#[test]
+fn a_question_that_oss_does_not_answer_confirms_nothing() {
+    let emulator = Emulator::builder().start().unwrap();
+    let claims = event("bucket=b-1&object=k&size=9");
+    let error = client(&emulator, "wrong", SignatureVersion::V4).confirm(&claims).unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Service, Some(403)), "{error}");
+    let client = client(&emulator, emulator.access_key_secret(), SignatureVersion::V4);
+    emulator.stop();
+    let error = client.confirm(&claims).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Network, "{error}");
+    assert!(error.hint().unwrap().contains("Nothing is known"), "{error}");
+}
+
+#[test]
+fn callers_with_an_event_loop_are_told_of_the_outcome() {
+    let emulator = Emulator::builder().start().unwrap();
+    let client = client(&emulator, emulator.access_key_secret(), SignatureVersion::V4);
+    let (done, outcome) = mpsc::channel();
+    for body in ["bucket=b-1&object=k&size=9", "size=9"] {
+        let done = done.clone();
+        client.start_confirm(&event(body), move |result| done.send(result.map_err(|e| e.kind())).unwrap());
+    }
+    let mut kinds: Vec<_> =
+        (0..2).map(|_| outcome.recv_timeout(Duration::from_secs(10)).unwrap().unwrap_err().name()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["invalid_argument", "verification"]);
+    let error = client.confirm_while(&event("size=9"), || true).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn a_callback_about_a_strangers_bucket_is_refused() {
+    let emulator = Emulator::builder().start().unwrap();
+    let app = AppServer::start().unwrap();
+    let client = client(&emulator, emulator.access_key_secret(), SignatureVersion::V4);
+    let verifier = |buckets: &[&str]| {
+        let trusting = CallbackVerifier::builder().trusted_key(emulator.public_key_pem());
+        buckets.iter().fold(trusting, |builder, bucket| builder.bucket(*bucket)).build().unwrap()
+    };
+    for (body, accepted) in [("b=1&bucket=${bucket}", true), ("object=${object}", false)] {
+        let callback = Callback::builder(app.url("/ok")).body(body).build().unwrap();
+        client.put_object_with_callback("photos", "k", "x", &callback).unwrap();
+        let request = app.callbacks().pop().unwrap();
+        let verify = |buckets: &[&str]| {
+            let headers = request.headers.iter().map(|(name, value)| (name, value));
+            verifier(buckets).verify("POST", &request.target, headers, &request.body)
+        };
+        assert!(verify(&[]).is_ok());
+        assert_eq!(verify(&["films", "photos"]).is_ok(), accepted);
+        assert_eq!(verify(&["films"]).unwrap_err().reason(), Some(Reason::WrongBucket));
+    }
+}
