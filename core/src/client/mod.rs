@@ -151,7 +151,9 @@ impl Client {
     /// # Errors
     /// `credentials` if there are none.
     pub fn signer(&self) -> Result<Signer> {
-        let current = self.inner.engines.block_on(None, None, |_| self.inner.signers.current())?;
+        // No data goes out, so none can be held.
+        let (_, lease) = Body::from(Vec::new()).leased();
+        let current = self.inner.engines.block_on(None, None, &lease, |_| self.inner.signers.current())?;
         Ok(Signer::clone(&current))
     }
 
