@@ -29,7 +29,8 @@ fn help_of_put_lists_every_option_and_no_secret() {
     for (prefix, options) in lists {
         for option in options {
             let flag = expected(prefix, option);
-            let secret = ["access_key_id", "access_key_secret", "security_token"].contains(&option.name);
+            let secrets = ["access_key_id", "access_key_secret", "security_token", "credentials_uri"];
+            let secret = secrets.contains(&option.name);
             assert_eq!(listed(&flag), !secret, "{flag} in:\n{help}");
         }
     }

@@ -288,7 +288,10 @@ impl Renewed {
                     hint: error.hint().map(str::to_owned),
                 });
                 state.failure = Some(Arc::clone(&failure));
-                tracing::warn!(%error, "no credentials obtained");
+                // Callers without credentials are told by their own error; those that go on are not.
+                if state.held.as_ref().is_some_and(|held| held.is_valid(failure.at)) {
+                    tracing::warn!(%error, "the credentials could not be renewed yet");
+                }
                 Err(failure)
             }
         };

@@ -139,6 +139,43 @@ fn malformed(message: String) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credentials::testing::Stub;
+
+    const BYTES_MAX: usize = 64 * 1024;
+
+    fn get(url: &str) -> Result<Fetched, Failure> {
+        let limit = Duration::from_millis(300);
+        let request = Fetch {
+            method: Method::GET,
+            url,
+            headers: &[],
+            form: None,
+            connect_timeout: limit,
+            timeout: limit,
+            bytes_max: BYTES_MAX,
+        };
+        fetch(&FetchSettings::default(), request)
+    }
+
+    #[test]
+    fn redirects_are_answers_and_not_followed() {
+        let stub = Stub::start(|_| (302, String::new()));
+        assert_eq!(get(&stub.url()).unwrap().status, 302);
+        assert_eq!(stub.requests().len(), 1);
+    }
+
+    #[test]
+    fn endless_and_missing_answers_are_cut_off() {
+        let stub = Stub::start(|_| (200, "x".repeat(BYTES_MAX + 1)));
+        assert_eq!(get(&stub.url()).err().unwrap().cause, FailureCause::TooLong);
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let started = std::time::Instant::now();
+        assert_eq!(get(&url).err().unwrap().cause, FailureCause::Idle);
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+        drop(silent);
+        assert_eq!(get(&url).err().unwrap().cause, FailureCause::Connect);
+    }
 
     #[test]
     fn metadata_and_loopback_addresses_are_local_and_others_are_not() {
