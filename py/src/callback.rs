@@ -128,7 +128,6 @@ impl CallbackBase {
         image_height=None, image_format=None, crc64=None, content_md5=None, vpc_id=None, client_ip=None,
         request_id=None, operation=None, **values
     ))]
-    #[allow(clippy::too_many_arguments)]
     fn preview(
         &self,
         py: Python<'_>,

@@ -56,20 +56,10 @@ impl NativeClient {
     ) -> PyResult<CallbackReply> {
         let request = request(&bucket, &key, &data, &callback, &options)?;
         let client = self.open(py)?;
-        let mut signal = None;
-        let waited = py.detach(|| {
-            let interrupt = || match Python::try_attach(|py| py.check_signals()) {
-                Some(Ok(())) => false,
-                Some(Err(raised)) => {
-                    signal = Some(raised);
-                    true
-                }
-                // The interpreter is shutting down.
-                None => true,
-            };
-            catch_unwind(AssertUnwindSafe(|| client.send_while(request, interrupt)))
-        });
-        match (signal, waited) {
+        let mut signals = Signals::default();
+        let waited = py
+            .detach(|| catch_unwind(AssertUnwindSafe(|| client.send_while(request, || signals.interrupt()))));
+        match (signals.raised, waited) {
             (Some(raised), _) => Err(raised),
             (None, Ok(outcome)) => reply(py, outcome),
             (None, Err(panic)) => Err(bug(py, &*panic)),
@@ -120,6 +110,43 @@ impl NativeClient {
     fn endpoint(&self) -> &str {
         &self.endpoint
     }
+}
+
+/// Looks for Ctrl-C while a call waits.
+#[derive(Default)]
+struct Signals {
+    /// Python handles signals on its main thread alone. Others look once, and then do not wait for the
+    /// interpreter again while they move data.
+    elsewhere: bool,
+    /// What a handler raised.
+    raised: Option<PyErr>,
+}
+
+impl Signals {
+    fn interrupt(&mut self) -> bool {
+        if self.elsewhere {
+            return false;
+        }
+        let looked = Python::try_attach(|py| {
+            self.elsewhere = !is_main_thread(py)?;
+            py.check_signals()
+        });
+        match looked {
+            Some(Ok(())) => false,
+            Some(Err(raised)) => {
+                self.raised = Some(raised);
+                true
+            }
+            // The interpreter is shutting down.
+            None => true,
+        }
+    }
+}
+
+fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+    let threading = py.import("threading")?;
+    let main = threading.call_method0("main_thread")?.getattr("ident")?;
+    threading.call_method0("get_ident")?.eq(main)
 }
 
 fn request(

@@ -4,6 +4,8 @@
 //! exceptions are Python (`python/oss_callback/`, partly generated from `api/*.toml`); here is what they
 //! call.
 #![forbid(unsafe_code)]
+// Keyword arguments of Python arrive as so many arguments here.
+#![allow(clippy::too_many_arguments)]
 
 mod callback;
 mod client;

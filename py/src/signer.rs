@@ -65,7 +65,6 @@ impl Signer {
     #[pyo3(signature = (
         method, *, bucket=None, key=None, query=None, headers=None, additional_headers=None, time=None
     ), text_signature = "($self, method, *, bucket=None, key=None, query=(), headers=None, additional_headers=(), time=None)")]
-    #[allow(clippy::too_many_arguments)]
     fn sign<'py>(
         &self,
         py: Python<'py>,
@@ -94,7 +93,6 @@ impl Signer {
         method, *, endpoint=None, addressing="auto", bucket=None, key=None, expires_in, query=None,
         headers=None, additional_headers=None, time=None
     ), text_signature = "($self, method, *, endpoint=None, addressing='auto', bucket=None, key=None, expires_in, query=(), headers=None, additional_headers=(), time=None)")]
-    #[allow(clippy::too_many_arguments)]
     fn presign<'py>(
         &self,
         py: Python<'py>,
