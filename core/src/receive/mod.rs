@@ -17,9 +17,12 @@
 //! size or ETag only with layer 3.
 
 pub mod answer;
+#[cfg(feature = "axum")]
+mod axum;
 mod diagnose;
 mod event;
 mod fields;
+mod http;
 mod key_url;
 mod keys;
 mod layout;
@@ -32,6 +35,8 @@ pub mod signature;
 mod testing;
 mod verifier;
 
+#[cfg(feature = "axum")]
+pub use self::axum::Verified;
 pub use event::{CallbackEvent, ImageInfo, Number};
 pub use fields::{Field, FieldKind};
 pub use keys::{KeyFetcher, OFFICIAL_KEY_PEM};
