@@ -13,5 +13,6 @@ mod scenario_list;
 mod scenarios;
 mod sealed;
 mod sign_vectors;
+mod strict_example;
 mod vectors;
 mod verify_vectors;
