@@ -7,19 +7,23 @@
 //!    choice for a path of his choice, by naming a server of his own as callback URL, and send the result
 //!    to you, as often as he likes. And OSS's present key is a 512-bit RSA key with MD5, which can be
 //!    factored with modest means. So it keeps out strangers and accidents, not an attacker.
-//! 2. **The seal** ([`seal`]) proves that whoever started the upload held your secret, or got the sealed
+//! 2. **The seal** ([`CallbackBuilder::seal`](crate::CallbackBuilder::seal), [`seal`]) proves that whoever started the upload held your secret, or got the sealed
 //!    callback from you, for this very bucket, key and set of variables, not long ago, and with
 //!    [`first_use`](CallbackVerifierBuilder::first_use) once only. It is a full second factor. It does not
 //!    cover what nobody knew before the upload: ETag, size, type, CRC-64.
-//! 3. **Asking OSS** (a HEAD of the object with your credentials) proves what is stored now.
+//! 3. **Asking OSS** ([`Client::confirm`](crate::Client::confirm), a HEAD of the object with your
+//!    credentials) proves what is stored now.
 //!
 //! Act on a callback that matters, such as a payment or a publication, only with layer 2, and on its
-//! size or ETag only with layer 3.
+//! size or ETag only with layer 3. The longer story: docs/verifying.md.
 
 pub mod answer;
+#[cfg(feature = "axum")]
+mod axum;
 mod diagnose;
 mod event;
 mod fields;
+mod http;
 mod key_url;
 mod keys;
 mod layout;
@@ -32,6 +36,8 @@ pub mod signature;
 mod testing;
 mod verifier;
 
+#[cfg(feature = "axum")]
+pub use self::axum::Verified;
 pub use event::{CallbackEvent, ImageInfo, Number};
 pub use fields::{Field, FieldKind};
 pub use keys::{KeyFetcher, OFFICIAL_KEY_PEM};

@@ -281,6 +281,12 @@ impl CallbackVerifier {
         self.check_signature(&Request::read(method, target, headers, body, self.settings.max_body)?)
     }
 
+    /// Largest body in bytes.
+    #[cfg(feature = "axum")]
+    pub(super) fn max_body(&self) -> usize {
+        self.settings.max_body
+    }
+
     fn check_signature(&self, request: &Request<'_>) -> Result<()> {
         let refuse = |reason, message: &str| Err(Error::verification(reason, message));
         let headers = &request.headers;

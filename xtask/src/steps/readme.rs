@@ -12,7 +12,7 @@ use crate::serve::{self, Emulator};
 pub const STEP: Step = Step { name: "readme", about: "the README's code blocks", tools: &[BASH], run };
 
 /// Pages whose code blocks are held to be true.
-const PAGES: [&str; 1] = ["README.md"];
+const PAGES: [&str; 2] = ["README.md", "docs/verifying.md"];
 /// What the application server of the examples answers.
 const ANSWER: &str = r#"{"Status":"OK"}"#;
 
@@ -55,6 +55,7 @@ impl Room {
         let emulator = Emulator::start(program, &run.target.join("readme-emulator.log"))?;
         let mut environment = emulator.environment.clone();
         environment.push(("CALLBACK_URL".to_owned(), serve::application_server(ANSWER)?));
+        environment.push(("SEAL_SECRET".to_owned(), "for these examples only, 32 bytes".to_owned()));
         Ok(Room { folder, environment, _emulator: emulator })
     }
 

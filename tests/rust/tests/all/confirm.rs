@@ -8,6 +8,8 @@ use oss_callback::{BodyType, Callback, Client, ErrorKind, SignatureVersion, Veri
 use oss_callback_emulator::Emulator;
 use oss_callback_tests::app_server::AppServer;
 
+use super::strict_example::{accept, strict};
+
 const ALL: &str = "bucket=${bucket}&object=${object}&etag=${etag}&size=${size}&crc64=${crc64}";
 
 fn client(emulator: &Emulator, secret: &str, version: SignatureVersion) -> Client {
@@ -147,4 +149,27 @@ fn a_callback_about_a_strangers_bucket_is_refused() {
         assert_eq!(verify(&["films", "photos"]).is_ok(), accepted);
         assert_eq!(verify(&["films"]).unwrap_err().reason(), Some(Reason::WrongBucket));
     }
+}
+
+#[test]
+fn the_strict_example_of_the_documentation_accepts_a_sealed_upload_once() {
+    let emulator = Emulator::builder().start().unwrap();
+    let app = AppServer::start().unwrap();
+    let client = client(&emulator, emulator.access_key_secret(), SignatureVersion::V4);
+    let secret = "a secret of more than sixteen bytes";
+    let trusting = CallbackVerifier::builder().trusted_key(emulator.public_key_pem());
+    let verifier = strict(trusting, secret.into()).unwrap();
+    let callback =
+        Callback::builder(app.url("/ok?a=1")).var("order", "42").seal(secret, Duration::from_secs(60));
+    client.put_object_with_callback("photos", "k", "123456789", &callback.build().unwrap()).unwrap();
+    let captured = app.callbacks().pop().unwrap();
+    let mut request = http::Request::post(&captured.target);
+    for (name, value) in &captured.headers {
+        request = request.header(name, value);
+    }
+    let request = request.body(captured.body).unwrap();
+    let reply = accept(&verifier, &client, &request).unwrap();
+    assert_eq!(reply.body, r#"{"order":"42","size":9}"#);
+    let error = accept(&verifier, &client, &request).unwrap_err();
+    assert_eq!(error.reason(), Some(Reason::Replayed));
 }

@@ -1,5 +1,7 @@
 //! Tests that span crates, in one binary so that there is one link step.
 
+mod axum;
+mod axum_example;
 mod callback_vectors;
 mod client_data;
 mod client_faults;
@@ -11,5 +13,6 @@ mod scenario_list;
 mod scenarios;
 mod sealed;
 mod sign_vectors;
+mod strict_example;
 mod vectors;
 mod verify_vectors;
