@@ -176,7 +176,8 @@ fn names(root: &Path) -> Result<(), String> {
         }
     }
     for fact in &api.facts {
-        if !c.contains(&format!("osscb_error_{}(", fact.name)) || !cpp.contains(&format!(" {}() ", fact.name))
+        if !c.contains(&format!("osscb_error_{}(", fact.name))
+            || !cpp.contains(&format!("{}() const noexcept", fact.name))
         {
             missing.push(fact.name.clone());
         }
