@@ -1,6 +1,7 @@
 //! What is uploaded.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -19,6 +20,35 @@ impl Body {
     /// Whether there are no bytes; an empty object is fine.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The same data, and a lease that tells whether any part of it is still held somewhere.
+    pub(crate) fn leased(self) -> (Body, Lease) {
+        let lease = Lease(Arc::new(()));
+        let bytes = Bytes::from_owner(Leased { bytes: self.0, _lease: Arc::clone(&lease.0) });
+        (Body(bytes), lease)
+    }
+}
+
+/// Tells whether the data of a call is still held once the call has ended. The connection may hold it:
+/// OSS may answer before it has read all, and then the rest of the request is still on its way out.
+#[derive(Debug)]
+pub(crate) struct Lease(Arc<()>);
+
+impl Lease {
+    pub fn is_held(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+}
+
+struct Leased {
+    bytes: Bytes,
+    _lease: Arc<()>,
+}
+
+impl AsRef<[u8]> for Leased {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

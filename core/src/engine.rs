@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
 
+use crate::body::Lease;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::Transport;
 
@@ -132,6 +133,7 @@ impl Engines {
         &self,
         cancel: Option<&Cancel>,
         interrupt: Option<Interrupt<'_>>,
+        lease: &Lease,
         call: impl FnOnce(Arc<dyn Transport>) -> F + Send,
     ) -> Result<T>
     where
@@ -139,12 +141,12 @@ impl Engines {
         F: Future<Output = Result<T>> + Send,
     {
         if Handle::try_current().is_err() {
-            return self.block_here(cancel, interrupt, call);
+            return self.block_here(cancel, interrupt, lease, call);
         }
         // Called from asynchronous code, where a second runtime must not run on the same thread.
         // The caller blocks its executor either way; this keeps it from a panic.
         std::thread::scope(|scope| {
-            let worker = scope.spawn(|| self.block_here(cancel, None, call));
+            let worker = scope.spawn(|| self.block_here(cancel, None, lease, call));
             worker.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Bug, "the call panicked")))
         })
     }
@@ -153,6 +155,7 @@ impl Engines {
         &self,
         cancel: Option<&Cancel>,
         interrupt: Option<Interrupt<'_>>,
+        lease: &Lease,
         call: impl FnOnce(Arc<dyn Transport>) -> F,
     ) -> Result<T>
     where
@@ -167,9 +170,11 @@ impl Engines {
         let work = call(Arc::clone(&engine.transport));
         let outcome = runtime.block_on(until_interrupted(interrupt, until_cancelled(cancel, work)));
         // After a timeout, a cancellation or a broken connection something may still be under way
-        // in the engine, and may hold the caller's data: it goes, with its connections.
+        // in the engine; and so it is while data of the call is held, which the caller may have lent
+        // for the call only. Such an engine goes, with its connections and all that they hold.
         match outcome.as_ref().map_err(Error::kind) {
             Err(ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Cancelled) => drop(engine),
+            _ if lease.is_held() => drop(engine),
             _ => generation.put_back(engine),
         }
         outcome

@@ -120,10 +120,10 @@ impl Client {
         interrupt: Option<Interrupt<'_>>,
     ) -> Result<CallbackReply> {
         let cancel = request.cancel.clone();
-        let plan = put::Plan::new(&self.inner, request)?;
+        let (plan, lease) = put::Plan::new(&self.inner, request)?.leased();
         self.inner
             .engines
-            .block_on(cancel.as_ref(), interrupt, |transport| put::run(&self.inner, transport, plan))
+            .block_on(cancel.as_ref(), interrupt, &lease, |transport| put::run(&self.inner, transport, plan))
     }
 
     /// Starts an upload and returns at once; `done` is called with its outcome on a thread of the

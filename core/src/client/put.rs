@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::reply::CallbackReply;
 use super::{Inner, answer, builder, headers};
-use crate::body::Body;
+use crate::body::{Body, Lease};
 use crate::callback::Callback;
 use crate::encode::push_query;
 use crate::endpoint::Target;
@@ -110,6 +110,12 @@ impl Plan {
             timeout: client.timeouts.call(own_timeout, length),
             data,
         })
+    }
+
+    /// The same plan, and a lease on its data.
+    pub fn leased(mut self) -> (Plan, Lease) {
+        let (data, lease) = std::mem::take(&mut self.data).leased();
+        (Plan { data, ..self }, lease)
     }
 }
 
