@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask <command>`. CI runs nothing that a laptop cannot.
 
 mod codegen;
+mod header;
 mod markdown;
 mod runner;
 mod serve;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask <command>
 
   codegen [--check]   write the files generated from api/*.toml; with --check, fail when one is stale
+  header [--check]    write include/oss_callback.h from ffi-c/; with --check, fail when it is stale
   test [STEP…]        run every test, or those of the named steps, and count them
   test --list         name the steps, and what each needs
 ";
@@ -23,6 +25,8 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["codegen"] => codegen::run(false),
         ["codegen", "--check"] => codegen::run(true),
+        ["header"] => header::run(false),
+        ["header", "--check"] => header::run(true),
         ["test", rest @ ..] => match test::run(rest) {
             Ok(true) => Ok(()),
             Ok(false) => return ExitCode::FAILURE,

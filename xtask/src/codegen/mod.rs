@@ -2,6 +2,7 @@
 //! then fails: the mend is already in the tree and wants only a commit.
 
 mod api;
+mod c;
 mod docs;
 mod python;
 mod rust;
@@ -21,6 +22,7 @@ pub fn run(check: bool) -> Result<(), String> {
     let api = Api::load(&root)?;
     let mut outputs = vec![rust::kinds(&api), rust::options(&api), docs::options(&api), docs::errors(&api)];
     outputs.extend(python::modules(&api));
+    outputs.push(c::bindings(&api));
     let mut stale = Vec::new();
     for output in outputs {
         let text = if output.path.ends_with(".rs") { rustfmt(&output.text)? } else { output.text };

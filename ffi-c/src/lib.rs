@@ -1,0 +1,26 @@
+//! The C interface: converts arguments, calls the core, converts the outcome. It knows nothing of OSS.
+//!
+//! `include/oss_callback.h` is generated from this crate's sources (`cargo xtask header`); the rules
+//! that every function keeps are printed at its head, and `guard.rs` is where they are enforced. The
+//! only `unsafe` code of the project lies here.
+
+// The names are C's.
+#![allow(non_camel_case_types)]
+// What a caller must heed is the same for every function and stands at the head of the header.
+#![allow(clippy::missing_safety_doc)]
+
+mod callback;
+mod cancel;
+mod client;
+mod error;
+mod generated;
+mod guard;
+mod library;
+mod loan;
+mod options;
+mod pairs;
+mod reply;
+mod signed;
+mod signer;
+mod signer_options;
+mod text;
