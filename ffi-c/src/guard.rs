@@ -48,8 +48,7 @@ impl Failure {
             (_, Some(text)) => text.clone(),
             _ => "no message".to_owned(),
         };
-        // Whatever it is, dropping it must not panic again.
-        std::mem::forget(panic);
+        discard(panic);
         Failure::Own(OwnFailure {
             kind: ErrorKind::Bug,
             field: None,
@@ -89,9 +88,16 @@ pub(crate) unsafe fn status(
 /// Runs the body of a function that cannot fail: `fallback` stands in for a panic.
 pub(crate) fn guarded<T>(fallback: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-        std::mem::forget(panic);
+        discard(panic);
         fallback
     })
+}
+
+/// A panic's payload may be any value, and dropping it may panic again.
+fn discard(panic: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(again);
+    }
 }
 
 /// A panic as a failure.

@@ -1,0 +1,319 @@
+/// @file oss_callback.hpp
+///
+/// C++17 over oss_callback.h: values that own their handles, `std::string_view` in, `std::string` out,
+/// exceptions for failures. Header-only: nothing but the C functions is linked, so that compilers and
+/// standard libraries may differ between the library and the program.
+///
+/// ```
+/// oss_callback::ClientOptions options;
+/// options.region = "cn-hangzhou";
+/// oss_callback::Client client(options);
+/// oss_callback::Callback callback("https://app.example.com/callback");
+/// auto reply = client.put_object_with_callback("examplebucket", "a.txt", "Hello OSS", callback);
+/// std::cout << reply.text() << '\n';
+/// ```
+///
+/// Objects can be moved and not copied. A `Client`, `Callback`, `Signer` and `Cancel` may be used from many
+/// threads at once, everything else by one at a time. A moved-from object may only be destroyed or assigned
+/// to.
+#ifndef OSS_CALLBACK_HPP
+#define OSS_CALLBACK_HPP
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "oss_callback.h"
+#include "oss_callback/generated.hpp"
+
+namespace oss_callback {
+
+namespace detail {
+
+template <typename T, void (*Free)(T *)>
+struct Freed {
+    void operator()(T *handle) const noexcept { Free(handle); }
+};
+
+template <typename T, void (*Free)(T *)>
+using Handle = std::unique_ptr<T, Freed<T, Free>>;
+
+/// Calls `function(out, error)` and gives what it put into `out`, or throws.
+template <typename T, typename Function>
+T *made(Function &&function) {
+    T *out = nullptr;
+    osscb_error *error = nullptr;
+    const osscb_status status = function(&out, &error);
+    if (status != OSSCB_STATUS_OK) {
+        raise(status, error);
+    }
+    return out;
+}
+
+/// An options handle filled from a struct.
+template <typename H, typename O>
+H filled(typename H::pointer fresh, const O &from) {
+    H options(fresh);
+    if (!options) {
+        throw std::bad_alloc();
+    }
+    apply(options.get(), from);
+    return options;
+}
+
+inline std::string owned(const char *text) { return text == nullptr ? std::string() : std::string(text); }
+
+inline std::optional<std::string> maybe(const char *text) {
+    return text == nullptr ? std::nullopt : std::optional<std::string>(text);
+}
+
+inline osscb_str lend_maybe(const std::optional<std::string> &text) noexcept {
+    return text ? lend(std::string_view(*text)) : OSSCB_NO_STR;
+}
+
+inline Pairs owned(const osscb_pairs *pairs) {
+    Pairs out;
+    const std::size_t count = osscb_pairs_count(pairs);
+    out.reserve(count);
+    for (std::size_t i = 0; i < count; i++) {
+        out.emplace_back(owned(osscb_pairs_name(pairs, i)), owned(osscb_pairs_value(pairs, i)));
+    }
+    return out;
+}
+
+inline osscb_str lend_maybe(const std::string &text) noexcept { return lend(text); }
+
+template <typename P>
+std::vector<osscb_pair> lend_pairs(const P &pairs) {
+    std::vector<osscb_pair> out;
+    out.reserve(pairs.size());
+    for (const auto &pair : pairs) {
+        out.push_back(osscb_pair{lend(pair.first), lend_maybe(pair.second)});
+    }
+    return out;
+}
+
+inline std::int64_t seconds(std::chrono::system_clock::time_point time) noexcept {
+    return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+}
+
+} // namespace detail
+
+/// Version of the library, such as `0.1.0`.
+inline std::string version() { return osscb_version(); }
+
+/// The kind's stable name, such as `callback_failed`.
+inline std::string name_of(ErrorKind kind) { return osscb_status_name(static_cast<osscb_status>(kind)); }
+
+/// Ends the calls that it was given to, from another thread.
+class Cancel {
+public:
+    Cancel() : handle_(osscb_cancel_new()) {
+        if (!handle_) {
+            throw std::bad_alloc();
+        }
+    }
+
+    /// Ends the calls that hold it, now and later: they throw `CancelledError`.
+    void cancel() const noexcept { osscb_cancel_now(handle_.get()); }
+
+    /// Whether `cancel` was called.
+    bool is_cancelled() const noexcept { return osscb_cancel_is_cancelled(handle_.get()); }
+
+    /// The C handle, which stays with this object.
+    const osscb_cancel *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<osscb_cancel, &osscb_cancel_free> handle_;
+};
+
+/// What OSS shall tell the application server once the object is stored: checked and encoded.
+class Callback {
+public:
+    /// `url`: where OSS sends the callback; up to five, joined by `;`. Empty with the option `policy`.
+    ///
+    /// Throws `InvalidArgumentError` for whatever OSS would refuse, or what would silently misbehave.
+    explicit Callback(std::string_view url, const CallbackOptions &options = {})
+        : handle_(detail::made<osscb_callback>([&](osscb_callback **out, osscb_error **error) {
+              using Options = detail::Handle<osscb_callback_options, &osscb_callback_options_free>;
+              const auto filled = detail::filled<Options>(osscb_callback_options_new(), options);
+              return osscb_callback_new(detail::lend(url), filled.get(), out, error);
+          })) {}
+
+    /// Base64 of the callback's JSON: the value of the header `x-oss-callback`.
+    std::string encoded() const { return detail::owned(osscb_callback_encoded(handle_.get())); }
+
+    /// Base64 of the variables' JSON, where there are any: the value of the header `x-oss-callback-var`.
+    std::optional<std::string> encoded_vars() const {
+        return detail::maybe(osscb_callback_encoded_vars(handle_.get()));
+    }
+
+    /// The JSON that `encoded` holds.
+    std::string json() const { return detail::owned(osscb_callback_json(handle_.get())); }
+
+    /// The JSON that `encoded_vars` holds.
+    std::optional<std::string> vars_json() const {
+        return detail::maybe(osscb_callback_vars_json(handle_.get()));
+    }
+
+    /// What is legal but seldom meant, such as a variable that the body never uses.
+    std::vector<std::string> warnings() const {
+        std::vector<std::string> out;
+        for (std::size_t i = 0; i < osscb_callback_warning_count(handle_.get()); i++) {
+            out.push_back(detail::owned(osscb_callback_warning(handle_.get(), i)));
+        }
+        return out;
+    }
+
+    /// The exact body that OSS would send for an upload with these values of system variables, such as
+    /// `{"bucket", "examplebucket"}`. What is left out is as OSS has it for an empty upload.
+    std::string preview(const Pairs &values = {}) const {
+        const auto lent = detail::lend_pairs(values);
+        osscb_string text{nullptr, 0};
+        osscb_error *error = nullptr;
+        const osscb_status status =
+            osscb_callback_preview(handle_.get(), lent.data(), lent.size(), &text, &error);
+        if (status != OSSCB_STATUS_OK) {
+            detail::raise(status, error);
+        }
+        const detail::Handle<osscb_string, &osscb_string_free> owner(&text);
+        return std::string(text.ptr, text.len);
+    }
+
+    /// The C handle, which stays with this object.
+    const osscb_callback *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<osscb_callback, &osscb_callback_free> handle_;
+};
+
+/// The application server's answer to the callback, and what OSS said of the stored object.
+class CallbackReply {
+public:
+    /// Takes over a handle of C's.
+    explicit CallbackReply(osscb_reply *handle) noexcept : handle_(handle) {}
+
+    /// The callback body, byte for byte. A view into this object; a temporary gives a copy.
+    std::string_view body() const & noexcept {
+        const osscb_bytes bytes = osscb_reply_body(handle_.get());
+        return std::string_view(reinterpret_cast<const char *>(bytes.ptr), bytes.len);
+    }
+    std::string body() && { return std::string(static_cast<const CallbackReply &>(*this).body()); }
+
+    /// The callback body as UTF-8, with U+FFFD for what is none.
+    std::string text() const { return detail::owned(osscb_reply_text(handle_.get())); }
+
+    /// The callback body, once it is checked to be JSON, for a parser of yours.
+    ///
+    /// Throws `InvalidArgumentError` if it is not JSON; upload and callback succeeded all the same.
+    std::string json() const {
+        const char *text = nullptr;
+        osscb_error *error = nullptr;
+        const osscb_status status = osscb_reply_json(handle_.get(), &text, &error);
+        if (status != OSSCB_STATUS_OK) {
+            detail::raise(status, error);
+        }
+        return detail::owned(text);
+    }
+
+    /// Media type of the callback body.
+    std::optional<std::string> content_type() const {
+        return detail::maybe(osscb_reply_content_type(handle_.get()));
+    }
+
+    /// ETag of the object, without quotes.
+    std::optional<std::string> etag() const { return detail::maybe(osscb_reply_etag(handle_.get())); }
+
+    /// Version of the object, in a versioned bucket.
+    std::optional<std::string> version_id() const {
+        return detail::maybe(osscb_reply_version_id(handle_.get()));
+    }
+
+    /// OSS's id of the request.
+    std::optional<std::string> request_id() const {
+        return detail::maybe(osscb_reply_request_id(handle_.get()));
+    }
+
+    /// CRC-64 of the object. It was compared with that of the data sent.
+    std::optional<std::uint64_t> crc64() const noexcept {
+        std::uint64_t value = 0;
+        return osscb_reply_crc64(handle_.get(), &value) ? std::optional<std::uint64_t>(value) : std::nullopt;
+    }
+
+    /// How long OSS worked on the request, callback included.
+    std::optional<std::chrono::milliseconds> server_time() const noexcept {
+        std::uint64_t value = 0;
+        if (!osscb_reply_server_time_ms(handle_.get(), &value)) {
+            return std::nullopt;
+        }
+        return std::chrono::milliseconds(static_cast<std::chrono::milliseconds::rep>(value));
+    }
+
+private:
+    detail::Handle<osscb_reply, &osscb_reply_free> handle_;
+};
+
+/// Uploads objects with callbacks. One client serves any number of threads at once and keeps its
+/// connections alive between calls.
+class Client {
+public:
+    /// Checks the options. Nothing is sent. What is not set comes from the environment.
+    ///
+    /// Throws `InvalidArgumentError` or `CredentialsError`.
+    explicit Client(const ClientOptions &options = {})
+        : handle_(detail::made<osscb_client>([&](osscb_client **out, osscb_error **error) {
+              using Options = detail::Handle<osscb_client_options, &osscb_client_options_free>;
+              const auto filled = detail::filled<Options>(osscb_client_options_new(), options);
+              return osscb_client_new(filled.get(), out, error);
+          })) {}
+
+    /// Uploads an object, has OSS call the application server, and returns its answer. Blocks until then.
+    /// `data` is sent from where it lies; nothing reads it any more once the call is over.
+    ///
+    /// Throws an `Error`: `CallbackFailedError` if the object is stored but the callback failed,
+    /// `ServiceError` if OSS refused, `NetworkError`, `TimeoutError`, `IntegrityError`, `CancelledError`;
+    /// `InvalidArgumentError` before anything is sent.
+    CallbackReply put_object_with_callback(std::string_view bucket, std::string_view key, std::string_view data,
+                                           const Callback &callback, const PutOptions &options = {},
+                                           const Cancel *cancel = nullptr) const {
+        return put_object_with_callback(bucket, key, data.data(), data.size(), callback, options, cancel);
+    }
+
+    /// The same for bytes of any type.
+    CallbackReply put_object_with_callback(std::string_view bucket, std::string_view key, const void *data,
+                                           std::size_t size, const Callback &callback,
+                                           const PutOptions &options = {}, const Cancel *cancel = nullptr) const {
+        using Options = detail::Handle<osscb_put_options, &osscb_put_options_free>;
+        const auto filled = detail::filled<Options>(osscb_put_options_new(), options);
+        return CallbackReply(detail::made<osscb_reply>([&](osscb_reply **out, osscb_error **error) {
+            return osscb_put_object_with_callback(handle_.get(), detail::lend(bucket), detail::lend(key), data,
+                                                  size, callback.get(), filled.get(),
+                                                  cancel == nullptr ? nullptr : cancel->get(), out, error);
+        }));
+    }
+
+    /// Where requests go, such as `https://oss-cn-hangzhou.aliyuncs.com`.
+    std::string endpoint() const { return detail::owned(osscb_client_endpoint(handle_.get())); }
+
+    /// The region that requests are signed for, if one is known.
+    std::optional<std::string> region() const { return detail::maybe(osscb_client_region(handle_.get())); }
+
+    /// The C handle, which stays with this object.
+    const osscb_client *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<osscb_client, &osscb_client_free> handle_;
+};
+
+} // namespace oss_callback
+
+#include "oss_callback/signer.hpp"
+
+#endif
