@@ -295,7 +295,7 @@ static void upload_options_arrive(void) {
     osscb_put_options_set_acl(options, OSSCB_OBJECT_ACL_PRIVATE);
     osscb_put_options_set_storage_class(options, OSSCB_STORAGE_CLASS_IA);
     osscb_put_options_add_meta(options, OSSCB_STR("Owner"), OSSCB_STR("me"));
-    osscb_put_options_add_tag(options, OSSCB_STR("a b"), OSSCB_STR("\xc3\xbc&"));
+    osscb_put_options_add_tag(options, OSSCB_STR("a b"), OSSCB_STR("x+y"));
     osscb_put_options_set_traffic_limit(options, 8192000);
     osscb_put_options_set_timeout_ms(options, 30000);
     osscb_put_options_set_forbid_overwrite(options, true);

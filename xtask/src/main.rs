@@ -2,12 +2,14 @@
 
 mod codegen;
 mod header;
+mod install;
 mod markdown;
 mod runner;
 mod serve;
 mod steps;
 mod tally;
 mod test;
+mod testbed;
 
 use std::process::ExitCode;
 
@@ -15,6 +17,8 @@ const USAGE: &str = "usage: cargo xtask <command>
 
   codegen [--check]   write the files generated from api/*.toml; with --check, fail when one is stale
   header [--check]    write include/oss_callback.h from ffi-c/; with --check, fail when it is stale
+  install --prefix P [--profile dev]
+                      build the C library and put it into P with headers, pkg-config and CMake files
   test [STEP…]        run every test, or those of the named steps, and count them
   test --list         name the steps, and what each needs
 ";
@@ -27,6 +31,7 @@ fn main() -> ExitCode {
         ["codegen", "--check"] => codegen::run(true),
         ["header"] => header::run(false),
         ["header", "--check"] => header::run(true),
+        ["install", rest @ ..] => install::run(rest),
         ["test", rest @ ..] => match test::run(rest) {
             Ok(true) => Ok(()),
             Ok(false) => return ExitCode::FAILURE,

@@ -10,7 +10,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use crate::steps::Tool;
 use crate::tally::{Counter, Tally};
+use crate::test;
 
 /// No single command of the tests takes this long on two slow cores; one that does hangs.
 const LIMIT: Duration = Duration::from_secs(40 * 60);
@@ -84,6 +86,21 @@ impl Run {
             return Err(format!("{shown}: ran no test"));
         }
         Ok(())
+    }
+
+    /// Runs a command and gives what it printed, on both streams.
+    pub fn output(&self, mut command: Command) -> Result<String, String> {
+        let shown = show(&command);
+        println!("    {shown}");
+        let output = command.output().map_err(|e| format!("{shown}: {e}"))?;
+        let text = [&output.stdout[..], &output.stderr].concat();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        if output.status.success() { Ok(text) } else { Err(format!("{shown}: {}\n{text}", output.status)) }
+    }
+
+    /// Notes that `what`, a part of a step, cannot run without `tool`.
+    pub fn lacks(&mut self, what: &str, tool: &Tool) {
+        self.tally += test::lack_in_part(what, tool);
     }
 
     /// Counts a check that the step made itself, and says how it went.

@@ -1,5 +1,5 @@
-//! Counts tests by the closing lines of their runners: cargo test, unittest, pytest, node --test and
-//! go test -v. Every rule is unlike the others, so one counter reads them all, and a step need not say
+//! Counts tests by the closing lines of their runners: cargo test, unittest, pytest, node --test,
+//! go test -v, and that of tests/c. Every rule is unlike the others, so one counter reads them all, and a step need not say
 //! which runner it calls.
 
 use std::{fmt, ops::AddAssign};
@@ -58,7 +58,11 @@ impl Counter {
             self.tally += tally;
             return;
         }
-        if let Some(tally) = cargo(line).or_else(|| node(line)).or_else(|| go(line)).or_else(|| pytest(line))
+        if let Some(tally) = cargo(line)
+            .or_else(|| node(line))
+            .or_else(|| go(line))
+            .or_else(|| pytest(line))
+            .or_else(|| c(line))
         {
             self.tally += tally;
         }
@@ -151,6 +155,12 @@ fn pytest(line: &str) -> Option<Tally> {
     Some(tally)
 }
 
+/// `3 passed, 1 failed`, and no more on the line
+fn c(line: &str) -> Option<Tally> {
+    let (passed, failed) = line.strip_suffix(" failed")?.split_once(" passed, ")?;
+    Some(Tally { passed: passed.parse().ok()?, failed: failed.parse().ok()?, skipped: 0 })
+}
+
 /// Drops terminal colours, which some runners print into pipes too.
 fn without_colours(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
@@ -208,6 +218,12 @@ mod tests {
         assert_eq!(count("==== 1 failed, 5 passed, 2 skipped, 1 warning in 0.12s ===="), (5, 1, 2));
         assert_eq!(count("7 passed, 1 error in 61.02s (0:01:01)"), (7, 1, 0));
         assert_eq!(count("waited 3 times in 0.1s\n2 passed, 0 failed, 1 skipped"), (0, 0, 0));
+    }
+
+    #[test]
+    fn the_last_line_of_the_c_tests_is_read() {
+        assert_eq!(count("ok a\nnot ok b\n1 passed, 1 failed\n"), (1, 1, 0));
+        assert_eq!(count("in all 1 passed, 1 failed\n1 passed, 1 failed, 1 skipped\n"), (0, 0, 0));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::runner::Run;
-use crate::steps::{STEPS, Step};
+use crate::steps::{STEPS, Step, Tool};
 use crate::tally::Tally;
 
 /// Runs the steps named in `args`, or all. `Err` is a wrong call; failed tests are `Ok(false)`.
@@ -13,7 +13,7 @@ pub fn run(args: &[&str]) -> Result<bool, String> {
         return Ok(true);
     }
     let chosen = choose(args)?;
-    let in_ci = in_ci(std::env::var("CI").ok().as_deref());
+    let in_ci = in_ci(ci_variable().as_deref());
     let mut rows = Vec::new();
     for step in chosen {
         println!("==> {}: {}", step.name, step.about);
@@ -42,9 +42,7 @@ fn choose(args: &[&str]) -> Result<Vec<&'static Step>, String> {
 
 fn run_step(step: &Step, in_ci: bool) -> Result<Tally, String> {
     if let Some(tool) = step.tools.iter().find(|tool| !tool.is_installed()) {
-        let verdict = if in_ci { "FAIL" } else { "SKIP" };
-        println!("{verdict} {}: {} is not installed ({})", step.name, tool.name, tool.how_to_get);
-        return Ok(if in_ci { Tally::FAILED } else { Tally::SKIPPED });
+        return Ok(lack(step.name, tool, in_ci));
     }
     let mut run = Run::new()?;
     if let Err(message) = (step.run)(&mut run) {
@@ -54,7 +52,22 @@ fn run_step(step: &Step, in_ci: bool) -> Result<Tally, String> {
     Ok(run.tally)
 }
 
-/// On a laptop a missing tool skips its step; in CI nobody would see that.
+/// On a laptop a missing tool skips what needs it; in CI nobody would see that.
+fn lack(what: &str, tool: &Tool, in_ci: bool) -> Tally {
+    let verdict = if in_ci { "FAIL" } else { "SKIP" };
+    println!("{verdict} {what}: {} is not installed ({})", tool.name, tool.how_to_get);
+    if in_ci { Tally::FAILED } else { Tally::SKIPPED }
+}
+
+/// A tool that only a part of a step needs is missing.
+pub fn lack_in_part(what: &str, tool: &Tool) -> Tally {
+    lack(what, tool, in_ci(ci_variable().as_deref()))
+}
+
+fn ci_variable() -> Option<String> {
+    std::env::var("CI").ok()
+}
+
 fn in_ci(value: Option<&str>) -> bool {
     !matches!(value, None | Some("" | "0" | "false"))
 }
@@ -79,7 +92,6 @@ fn list() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::Tool;
 
     const ABSENT: Tool =
         Tool { name: "frobnicator", probe: &["no-such-program-at-all"], how_to_get: "not at all" };

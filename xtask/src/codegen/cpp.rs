@@ -114,7 +114,10 @@ fn errors(out: &mut String, api: &Api) {
         writeln!(out, "    {result}{}() const noexcept {{ return facts_->{0}; }}\n", fact.name)
             .expect("writing to a String");
     }
-    line(out, "private:\n    struct Facts {\n        ErrorKind kind;\n        bool is_retryable;\n        std::string source;");
+    line(
+        out,
+        "private:\n    struct Facts {\n        ErrorKind kind;\n        bool is_retryable;\n        std::string source;",
+    );
     for fact in &api.facts {
         writeln!(out, "        {} {};", fact_type(&fact.ty), fact.name).expect("writing to a String");
     }
@@ -140,12 +143,8 @@ fn errors(out: &mut String, api: &Api) {
     );
     for kind in &api.kinds {
         let constant = kind.name.to_ascii_uppercase();
-        writeln!(
-            out,
-            "    case OSSCB_STATUS_{constant}:\n        throw {}Error(error);",
-            camel(&kind.name)
-        )
-        .expect("writing to a String");
+        writeln!(out, "    case OSSCB_STATUS_{constant}:\n        throw {}Error(error);", camel(&kind.name))
+            .expect("writing to a String");
     }
     line(out, "    default:\n        throw Error(error);\n    }\n}\n\n} // namespace detail\n");
 }

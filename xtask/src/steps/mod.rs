@@ -1,6 +1,9 @@
 //! The steps of `cargo xtask test`. To add one: a file here with a `STEP`, and its name in `STEPS`.
 
+mod c;
 mod codegen;
+mod cpp;
+mod packaging_c;
 mod peers;
 mod python;
 mod readme;
@@ -8,11 +11,22 @@ mod rust;
 
 use std::process::{Command, Stdio};
 
+pub use c::NATIVE_LIBRARIES;
+
 use crate::runner::Run;
 
 /// All steps, in the order in which they run.
-pub const STEPS: &[Step] =
-    &[codegen::STEP, rust::STEP, python::STEP, python::PACKAGING, peers::STEP, readme::STEP];
+pub const STEPS: &[Step] = &[
+    codegen::STEP,
+    rust::STEP,
+    c::STEP,
+    cpp::STEP,
+    packaging_c::STEP,
+    python::STEP,
+    python::PACKAGING,
+    peers::STEP,
+    readme::STEP,
+];
 
 pub struct Step {
     pub name: &'static str,

@@ -1,0 +1,231 @@
+//! The C face: the header in every C standard, what the shared library shows, and the tests of `tests/c/`,
+//! plain, under AddressSanitizer and UBSan, and under valgrind.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Step, Tool};
+use crate::codegen::Api;
+use crate::header;
+use crate::runner::Run;
+use crate::testbed::Testbed;
+
+pub const STEP: Step = Step {
+    name: "c",
+    about: "the C interface: header, symbols, scenarios, vectors, memory",
+    tools: &[CC],
+    run,
+};
+
+pub const CC: Tool =
+    Tool { name: "a C compiler", probe: &["cc", "--version"], how_to_get: "apt-get install gcc libc6-dev" };
+
+const VALGRIND: Tool =
+    Tool { name: "valgrind", probe: &["valgrind", "--version"], how_to_get: "apt-get install valgrind" };
+
+/// What a program must link beside the static library. rustc says so; a change is one for packagers.
+pub const NATIVE_LIBRARIES: &str = if cfg!(target_os = "macos") {
+    "-liconv -lSystem -lc -lm"
+} else {
+    "-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc"
+};
+
+pub const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-DOSSCB_FAULT_INJECTION"];
+
+/// An instrumented build finds other faults than valgrind does, and sooner.
+pub const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+
+const HELPERS: [&str; 3] = ["test.c", "json.c", "support.c"];
+const SCENARIOS: [&str; 5] =
+    ["scenarios.c", "scenarios_upload.c", "scenarios_failure.c", "scenarios_life.c", "scenarios_vectors.c"];
+
+/// Calls of the memory test; `OSS_CALLBACK_CALLS=100000` makes it notice 64 bytes a call.
+const CALLS: &str = "3000";
+
+fn run(run: &mut Run) -> Result<(), String> {
+    run.check("include/oss_callback.h is fresh", header::run(true));
+    run.check("every option and fact is in C and C++", names(&run.root));
+    let library = static_library(run)?;
+    shared_library(run)?;
+    for standard in ["c99", "c11", "c17"] {
+        let outcome = compile(run, "cc", standard, &["tests/c/header_twice.c"], &["-c"], "header_twice.o");
+        run.check(&format!("the header as {standard}"), outcome.map(drop));
+    }
+    let testbed = Testbed::start(run)?;
+    for (kind, flags) in [("plain", &[][..]), ("sanitized", &SANITIZERS)] {
+        for (name, files) in [("boundary", &["boundary.c"][..]), ("scenarios", &SCENARIOS)] {
+            let program = program(run, &library, &format!("{name}-{kind}"), files, flags)?;
+            run.tests(with(&testbed, run.command(&program)))?;
+            if kind == "plain" {
+                valgrind(run, &testbed, &program)?;
+            }
+        }
+    }
+    let program = program(run, &library, "memory", &["memory.c"], &[])?;
+    let mut memory = with(&testbed, run.command(program));
+    memory.arg(std::env::var("OSS_CALLBACK_CALLS").unwrap_or_else(|_| CALLS.to_owned()));
+    run.tests(memory)
+}
+
+fn valgrind(run: &mut Run, testbed: &Testbed, program: &Path) -> Result<(), String> {
+    if !VALGRIND.is_installed() {
+        run.lacks("tests under valgrind", &VALGRIND);
+        return Ok(());
+    }
+    let mut command = with(testbed, run.command("valgrind"));
+    command.args(["--quiet", "--leak-check=full", "--show-leak-kinds=definite"]);
+    command.args(["--errors-for-leak-kinds=definite", "--error-exitcode=9"]);
+    command.arg("--suppressions=tests/c/valgrind.supp").arg(program);
+    run.tests(command)
+}
+
+/// Times are the scenarios' own; what a panic prints is not wanted among the tests.
+pub fn with(testbed: &Testbed, mut command: Command) -> Command {
+    command.envs(testbed.environment.iter().cloned()).env("RUST_BACKTRACE", "0");
+    command
+}
+
+/// A static library that can be told to panic, kept where no other build replaces it, and what else must
+/// be linked.
+pub struct Library {
+    pub file: PathBuf,
+    pub native: Vec<String>,
+}
+
+pub fn folder(run: &Run) -> Result<PathBuf, String> {
+    let folder = run.target.join("c");
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    Ok(folder)
+}
+
+pub fn static_library(run: &mut Run) -> Result<Library, String> {
+    let mut build = run.cargo(&["rustc", "--package", "oss-callback-ffi-c", "--lib"]);
+    build.args(["--crate-type", "staticlib", "--features", "fault-injection"]);
+    build.args(["--", "--print", "native-static-libs"]);
+    let said = run.output(build)?;
+    let native = said
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("note: native-static-libs: "))
+        .ok_or("rustc did not say what to link")?
+        .trim()
+        .to_owned();
+    if cfg!(target_os = "linux") {
+        run.check("native libraries are those that packagers know", same(&native, NATIVE_LIBRARIES));
+    }
+    let file = folder(run)?.join("liboss_callback.a");
+    let built = run.programs.join("liboss_callback.a");
+    std::fs::copy(&built, &file).map_err(|e| format!("{}: {e}", built.display()))?;
+    Ok(Library { file, native: native.split(' ').map(str::to_owned).collect() })
+}
+
+fn same(ours: &str, expected: &str) -> Result<(), String> {
+    if ours == expected { Ok(()) } else { Err(format!("\n     ours {ours}\n expected {expected}")) }
+}
+
+/// What the shared library shows: the functions of `ffi-c/symbols.txt` and nothing else, and its SONAME.
+fn shared_library(run: &mut Run) -> Result<(), String> {
+    run.prepare(run.cargo(&["build", "--quiet", "--package", "oss-callback-ffi-c"]))?;
+    if !cfg!(target_os = "linux") {
+        return Ok(());
+    }
+    let library = run.programs.join("liboss_callback.so");
+    let mut nm = run.command("nm");
+    nm.args(["--dynamic", "--defined-only", "--format=posix"]).arg(&library);
+    let listed = run.output(nm)?;
+    let mut shown: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').next()).collect();
+    shown.sort_unstable();
+    let path = run.root.join("ffi-c/symbols.txt");
+    let pinned = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let pinned: Vec<&str> = pinned.lines().filter(|line| !line.starts_with('#')).collect();
+    run.check("the shared library exports ffi-c/symbols.txt and nothing else", same_list(&shown, &pinned));
+    let mut readelf = run.command("readelf");
+    readelf.args(["--dynamic", "--wide"]).arg(&library);
+    let soname = match run.output(readelf)?.contains("[liboss_callback.so.0]") {
+        true => Ok(()),
+        false => Err("it is not liboss_callback.so.0".to_owned()),
+    };
+    run.check("the shared library has its SONAME", soname);
+    Ok(())
+}
+
+fn same_list(ours: &[&str], pinned: &[&str]) -> Result<(), String> {
+    let lacks: Vec<&&str> = pinned.iter().filter(|name| !ours.contains(name)).collect();
+    let new: Vec<&&str> = ours.iter().filter(|name| !pinned.contains(name)).collect();
+    if lacks.is_empty() && new.is_empty() {
+        return Ok(());
+    }
+    Err(format!("gone: {lacks:?} (breaks programs); new: {new:?} (add them to the list)"))
+}
+
+/// The generator writes them all; this notices one that is dropped by hand-made changes to it.
+fn names(root: &Path) -> Result<(), String> {
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).map_err(|e| format!("{path}: {e}"));
+    let (c, cpp) = (read(header::PATH)?, read("include/oss_callback/generated.hpp")?);
+    let api = Api::load(root)?;
+    let mut missing = Vec::new();
+    for option in &api.options {
+        let setter = match &option.singular {
+            Some(singular) => format!("osscb_{}_options_add_{singular}(", option.group),
+            None => format!("osscb_{}_options_set_{}", option.group, option.name),
+        };
+        if !c.contains(&setter) {
+            missing.push(setter);
+        }
+        if !cpp.contains(&format!(" {}{{}};", option.name)) {
+            missing.push(format!("{} in C++", option.name));
+        }
+    }
+    for fact in &api.facts {
+        if !c.contains(&format!("osscb_error_{}(", fact.name)) || !cpp.contains(&format!(" {}() ", fact.name))
+        {
+            missing.push(fact.name.clone());
+        }
+    }
+    if missing.is_empty() { Ok(()) } else { Err(format!("missing: {}", missing.join(", "))) }
+}
+
+/// Compiles, and links unless `flags` say otherwise; gives the file that came out.
+pub fn compile(
+    run: &Run,
+    compiler: &str,
+    standard: &str,
+    sources: &[&str],
+    flags: &[&str],
+    name: &str,
+) -> Result<PathBuf, String> {
+    let out = folder(run)?.join(name);
+    let mut command = run.command(compiler);
+    command.arg(format!("-std={standard}")).args(WARNINGS).args(["-g", "-O1", "-Iinclude", "-Itests/c"]);
+    command.args(sources).args(flags).arg("-o").arg(&out);
+    run.prepare(command)?;
+    Ok(out)
+}
+
+/// A test program, in the oldest standard.
+fn program(
+    run: &Run,
+    library: &Library,
+    name: &str,
+    files: &[&str],
+    flags: &[&str],
+) -> Result<PathBuf, String> {
+    let sources: Vec<String> = files.iter().chain(&HELPERS).map(|file| format!("tests/c/{file}")).collect();
+    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+    let file = library.file.to_string_lossy().into_owned();
+    let mut all: Vec<&str> = flags.to_vec();
+    all.push(&file);
+    all.extend(library.native.iter().map(String::as_str));
+    compile(run, "cc", "c99", &sources, &all, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_symbol_that_is_gone_or_new_is_told() {
+        assert!(same_list(&["a", "b"], &["a", "b"]).is_ok());
+        assert!(same_list(&["a"], &["a", "b"]).unwrap_err().contains("gone: [\"b\"]"));
+        assert!(same_list(&["a", "b"], &["a"]).unwrap_err().contains("new: [\"b\"]"));
+    }
+}
