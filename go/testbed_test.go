@@ -11,7 +11,7 @@ import (
 
 const bucket = "examplebucket"
 
-// at is an address or credential of the testbed (`cargo run -p oss-callback-tests --bin testbed`).
+// at is an address or credential of the testbed (tests/rust/src/bin/testbed.rs).
 func at(t testing.TB, name string) string {
 	t.Helper()
 	value := os.Getenv(name)
