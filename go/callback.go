@@ -4,14 +4,13 @@ package osscallback
 import "C"
 
 import (
-	"runtime"
 	"unsafe"
 )
 
 // Callback is what OSS shall tell the application server once the object is stored: checked and encoded.
 // It never changes; any number of uploads may share one.
 type Callback struct {
-	handle      handle
+	handle      *handle
 	encoded     string
 	encodedVars string
 	json        string
@@ -47,9 +46,9 @@ func NewCallback(url string, opts *CallbackOptions) (*Callback, error) {
 	for i, count := C.size_t(0), C.osscb_callback_warning_count(made); i < count; i++ {
 		callback.warnings = append(callback.warnings, C.GoString(C.osscb_callback_warning(made, i)))
 	}
-	callback.handle.pointer = unsafe.Pointer(made)
-	callback.handle.free = func(pointer unsafe.Pointer) { C.osscb_callback_free((*C.osscb_callback)(pointer)) }
-	runtime.SetFinalizer(callback, func(callback *Callback) { callback.handle.close() })
+	callback.handle = own(unsafe.Pointer(made), func(pointer unsafe.Pointer) {
+		C.osscb_callback_free((*C.osscb_callback)(pointer))
+	})
 	return callback, nil
 }
 
@@ -113,7 +112,6 @@ func (c *Callback) Preview(values map[string]string) (string, error) {
 func (c *Callback) Close() error {
 	if c != nil {
 		c.handle.close()
-		runtime.SetFinalizer(c, nil)
 	}
 	return nil
 }

@@ -5,14 +5,13 @@ import "C"
 
 import (
 	"context"
-	"runtime"
 	"unsafe"
 )
 
 // Client uploads objects with callbacks. One client serves any number of goroutines at once and keeps
 // its connections alive between calls: make one and share it.
 type Client struct {
-	handle   handle
+	handle   *handle
 	endpoint string
 	region   string
 }
@@ -34,9 +33,9 @@ func NewClient(options Options) (*Client, error) {
 		endpoint: C.GoString(C.osscb_client_endpoint(made)),
 		region:   C.GoString(C.osscb_client_region(made)),
 	}
-	client.handle.pointer = unsafe.Pointer(made)
-	client.handle.free = func(pointer unsafe.Pointer) { C.osscb_client_free((*C.osscb_client)(pointer)) }
-	runtime.SetFinalizer(client, func(client *Client) { client.handle.close() })
+	client.handle = own(unsafe.Pointer(made), func(pointer unsafe.Pointer) {
+		C.osscb_client_free((*C.osscb_client)(pointer))
+	})
 	return client, nil
 }
 
@@ -55,7 +54,6 @@ func (c *Client) Region() string {
 func (c *Client) Close() error {
 	if c != nil {
 		c.handle.close()
-		runtime.SetFinalizer(c, nil)
 	}
 	return nil
 }

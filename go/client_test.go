@@ -125,6 +125,17 @@ func TestNilAndZeroValuesAreErrorsAndNotCrashes(t *testing.T) {
 	}
 }
 
+func TestACopySharesWhatItOwns(t *testing.T) {
+	before := settledHandles(t)
+	client := must(osscallback.NewClient(bedOptions(t)))(t)
+	second := *client
+	second.Close()
+	client.Close()
+	_, err := client.PutObjectWithCallback(ctx, bucket, "a", nil, anywhere(t), nil)
+	equal(t, "closed", errors.Is(err, osscallback.ErrClosed), true)
+	equal(t, "handles but for the callback", osscallback.LiveHandles(), before+1)
+}
+
 func TestWhatIsDroppedWithoutCloseIsFreed(t *testing.T) {
 	before := settledHandles(t)
 	func() {

@@ -27,18 +27,18 @@ const (
 	// this key, but it is not the one you meant: upload it again.
 	KindIntegrity Kind = 5
 
-	// OSS answered with an error. `status`, `code`, `ec` and `request_id` say which.
+	// OSS answered with an error. Status, Code, EC and RequestID say which.
 	KindService Kind = 6
 
 	// HTTP 203: the object IS stored, but the application server did not answer the callback as
-	// OSS demands. `cause` and `hint` say why.
+	// OSS demands. Cause and Hint say why.
 	KindCallbackFailed Kind = 7
 
 	// The object is stored, but the answer was lost: whether the application server answered the
 	// callback is not known.
 	KindOutcomeUnknown Kind = 8
 
-	// A callback request is not proven to come from OSS. `reason` says which check failed.
+	// A callback request is not proven to come from OSS. Reason says which check failed.
 	KindVerification Kind = 9
 
 	// The caller cancelled the call. If it was under way, the object may or may not be stored.
@@ -75,12 +75,12 @@ var (
 	// it again.
 	ErrIntegrity error = &kindError{KindIntegrity}
 
-	// ErrService stands for [KindService]. OSS answered with an error. `status`, `code`, `ec` and
-	// `request_id` say which.
+	// ErrService stands for [KindService]. OSS answered with an error. Status, Code, EC and
+	// RequestID say which.
 	ErrService error = &kindError{KindService}
 
 	// ErrCallbackFailed stands for [KindCallbackFailed]. HTTP 203: the object IS stored, but the
-	// application server did not answer the callback as OSS demands. `cause` and `hint` say why.
+	// application server did not answer the callback as OSS demands. Cause and Hint say why.
 	ErrCallbackFailed error = &kindError{KindCallbackFailed}
 
 	// ErrOutcomeUnknown stands for [KindOutcomeUnknown]. The object is stored, but the answer was
@@ -88,7 +88,7 @@ var (
 	ErrOutcomeUnknown error = &kindError{KindOutcomeUnknown}
 
 	// ErrVerification stands for [KindVerification]. A callback request is not proven to come from
-	// OSS. `reason` says which check failed.
+	// OSS. Reason says which check failed.
 	ErrVerification error = &kindError{KindVerification}
 
 	// ErrCancelled stands for [KindCancelled]. The caller cancelled the call. If it was under way,

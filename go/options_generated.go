@@ -194,7 +194,7 @@ func (v BodyType) String() string {
 	return valueName(int32(v), "form", "json")
 }
 
-// Options of a [Client]. The zero value of a field means its default.
+// Options are those of a [Client]. The zero value of a field means its default.
 type Options struct {
 	// OSS region, such as `cn-hangzhou` (not `oss-cn-hangzhou`). Signature V4 needs it; it also
 	// gives the endpoint when none is named.
@@ -204,19 +204,19 @@ type Options struct {
 	Region string
 
 	// Where requests go, such as `https://oss-cn-hangzhou.aliyuncs.com`, your own domain (with
-	// `addressing` cname), or a local server.
+	// Addressing cname), or a local server.
 	//
-	// Default: from the environment: `OSS_ENDPOINT`; else the region's endpoint on `network`, by
+	// Default: from the environment: `OSS_ENDPOINT`; else the region's endpoint on Network, by
 	// https.
 	Endpoint string
 
-	// Which of the region's endpoints to use when `endpoint` is not set: `internal` from inside
+	// Which of the region's endpoints to use when Endpoint is not set: `internal` from inside
 	// Alibaba Cloud, `dual_stack` for IPv6, `accelerate` for transfer acceleration.
 	//
 	// Default: public.
 	Network Network
 
-	// AccessKey id. Give it together with `access_key_secret`.
+	// AccessKey id. Give it together with AccessKeySecret.
 	//
 	// Default: from the environment: `OSS_ACCESS_KEY_ID`.
 	AccessKeyID string
@@ -392,12 +392,12 @@ type PutOptions struct {
 	// Default: the bucket's.
 	ServerSideEncryption ServerSideEncryption
 
-	// KMS key id, with `server_side_encryption` KMS.
+	// KMS key id, with ServerSideEncryption KMS.
 	//
 	// Default: the default KMS key.
 	ServerSideEncryptionKeyID string
 
-	// Algorithm for the data itself, with `server_side_encryption` KMS.
+	// Algorithm for the data itself, with ServerSideEncryption KMS.
 	//
 	// Default: AES256.
 	ServerSideDataEncryption ServerSideDataEncryption
@@ -508,7 +508,7 @@ type CallbackOptions struct {
 	//
 	// Handed over in the order of the names.
 	//
-	// Default: none. Range: not together with `body`.
+	// Default: none. Range: not together with Body.
 	Fields map[string]string
 
 	// Media type of the callback request: `application/x-www-form-urlencoded` or

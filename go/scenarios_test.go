@@ -217,7 +217,7 @@ func TestUploadOptionsArrive(t *testing.T) {
 		Expires:                   "Sun, 22 Nov 2026 18:00:00 GMT",
 		StorageClass:              osscallback.StorageClassIA,
 		ACL:                       osscallback.ObjectACLPrivate,
-		Tagging:                   map[string]string{"a b": "ü&"},
+		Tagging:                   map[string]string{"a team": "x/y"},
 		Metadata:                  map[string]string{"owner": "me", "second": "too"},
 		ServerSideEncryption:      osscallback.ServerSideEncryptionKMS,
 		ServerSideEncryptionKeyID: "key-1",

@@ -4,7 +4,6 @@ package osscallback
 import "C"
 
 import (
-	"runtime"
 	"time"
 	"unsafe"
 )
@@ -12,7 +11,7 @@ import (
 // Signer signs requests and POST policies for those who send them by other means. It never changes; any
 // number of goroutines may use one.
 type Signer struct {
-	handle handle
+	handle *handle
 }
 
 // SignerOptions are the options of a [Signer]. The zero value of a field means its default.
@@ -136,9 +135,9 @@ func NewSigner(accessKeyID string, accessKeySecret Secret, opts *SignerOptions) 
 		return nil, takeError(status, failure)
 	}
 	signer := &Signer{}
-	signer.handle.pointer = unsafe.Pointer(made)
-	signer.handle.free = func(pointer unsafe.Pointer) { C.osscb_signer_free((*C.osscb_signer)(pointer)) }
-	runtime.SetFinalizer(signer, func(signer *Signer) { signer.handle.close() })
+	signer.handle = own(unsafe.Pointer(made), func(pointer unsafe.Pointer) {
+		C.osscb_signer_free((*C.osscb_signer)(pointer))
+	})
 	return signer, nil
 }
 
@@ -260,7 +259,6 @@ func (s *Signer) PolicyConditions(at time.Time) (map[string]string, error) {
 func (s *Signer) Close() error {
 	if s != nil {
 		s.handle.close()
-		runtime.SetFinalizer(s, nil)
 	}
 	return nil
 }

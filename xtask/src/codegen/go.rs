@@ -13,7 +13,7 @@ const GROUPS: [(&str, &str, &str, &str); 3] = [
         "client",
         "Options",
         "osscb_client_options",
-        "Options of a [Client]. The zero value of a field means its default.",
+        "Options are those of a [Client]. The zero value of a field means its default.",
     ),
     (
         "put",
@@ -61,6 +61,11 @@ fn head(from: &str) -> String {
 
 fn doc(out: &mut String, indent: &str, paragraphs: &[String]) {
     comment(out, &format!("{indent}//"), paragraphs);
+}
+
+/// The lists call their own entries by their names in the list; Go's readers look for Go's.
+fn in_go<'a>(text: &str, names: impl Iterator<Item = &'a String>) -> String {
+    names.fold(text.to_owned(), |text, name| text.replace(&format!("`{name}`"), &go_name(name)))
 }
 
 pub fn options(api: &Api) -> Output {
@@ -123,7 +128,9 @@ fn structure(out: &mut String, api: &Api, group: &str, ty: &str, about: &str) {
             OptionType::Bool if is_on_by_default(option) => Some("Nil means the default; see [Ptr]."),
             _ => None,
         };
-        doc(out, "\t", &option_doc(option, usage));
+        let paragraphs = option_doc(option, usage);
+        let names = || api.group(group).map(|option| &option.name);
+        doc(out, "\t", &paragraphs.iter().map(|text| in_go(text, names())).collect::<Vec<_>>());
         let field = match option.ty {
             OptionType::String => "string".to_owned(),
             OptionType::Secret => "Secret".to_owned(),
@@ -209,7 +216,7 @@ fn kinds(out: &mut String, api: &Api) {
         if index > 0 {
             out.push('\n');
         }
-        doc(out, "\t", std::slice::from_ref(&kind.doc));
+        doc(out, "\t", &[in_go(&kind.doc, api.facts.iter().map(|fact| &fact.name))]);
         writeln!(out, "\tKind{} Kind = {}", go_name(&kind.name), kind.number).expect("writing to a String");
     }
     out.push_str(")\n\n// What [errors.Is] compares an [*Error] with.\nvar (\n");
@@ -218,7 +225,8 @@ fn kinds(out: &mut String, api: &Api) {
             out.push('\n');
         }
         let name = go_name(&kind.name);
-        doc(out, "\t", &[format!("Err{name} stands for [Kind{name}]. {}", kind.doc)]);
+        let text = in_go(&kind.doc, api.facts.iter().map(|fact| &fact.name));
+        doc(out, "\t", &[format!("Err{name} stands for [Kind{name}]. {text}")]);
         writeln!(out, "\tErr{name} error = &kindError{{Kind{name}}}").expect("writing to a String");
     }
     out.push_str(
@@ -296,6 +304,14 @@ fn fact_type(name: &str, ty: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_name_what_go_has() {
+        let names = ["endpoint".to_owned(), "ec".to_owned()];
+        let text = "when `endpoint` is not set, with `none` or an endpoint, and `ec`";
+        let expected = "when Endpoint is not set, with `none` or an endpoint, and EC";
+        assert_eq!(in_go(text, names.iter()), expected);
+    }
 
     #[test]
     fn names_are_as_go_writes_them() {
