@@ -5,7 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{GO, PKG_CONFIG, Step};
+use super::packaging_c::PKG_CONFIG;
+use super::{GO, Step};
+use crate::install::install;
 use crate::runner::Run;
 use crate::serve::{self, Emulator};
 
@@ -99,9 +101,7 @@ fn without_cgo(run: &Run) -> Result<(), String> {
 fn build_outside_the_tree(run: &mut Run) -> Result<(), String> {
     let outside = std::env::temp_dir().join(format!("oss-callback-go-{}", std::process::id()));
     let prefix = outside.join("prefix");
-    let mut install = run.cargo(&["xtask", "install", "--prefix"]);
-    install.arg(&prefix);
-    run.prepare(install)?;
+    install(run, &prefix, "dev")?;
     let shared = consumer(run, &outside, &prefix, &[]);
     run.check("go build outside the tree, by pkg-config", shared);
     let linked = consumer(run, &outside, &prefix, &["-tags", "osscallback_static"]);

@@ -82,11 +82,5 @@ pub const GO: Tool = Tool {
     how_to_get: "go.dev",
 };
 
-pub const PKG_CONFIG: Tool = Tool {
-    name: "pkg-config",
-    probe: &["pkg-config", "--version"],
-    how_to_get: "apt-get install pkg-config, or your system's packages",
-};
-
 pub const BASH: Tool =
     Tool { name: "bash", probe: &["bash", "-c", "true"], how_to_get: "your system's packages" };
