@@ -5,6 +5,7 @@ mod api;
 mod c;
 mod cpp;
 mod docs;
+mod go;
 mod python;
 mod rust;
 
@@ -30,6 +31,7 @@ pub fn run(check: bool) -> Result<(), String> {
         cpp::header(&api),
     ];
     outputs.extend(python::modules(&api));
+    outputs.extend([c::bindings(&api), cpp::header(&api), go::options(&api), go::errors(&api)]);
     let mut stale = Vec::new();
     for output in outputs {
         let text = if output.path.ends_with(".rs") { rustfmt(&output.text)? } else { output.text };

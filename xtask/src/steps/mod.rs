@@ -3,6 +3,7 @@
 mod c;
 mod codegen;
 mod cpp;
+mod go;
 mod packaging_c;
 mod peers;
 mod python;
@@ -24,6 +25,8 @@ pub const STEPS: &[Step] = &[
     packaging_c::STEP,
     python::STEP,
     python::PACKAGING,
+    go::STEP,
+    go::PACKAGING,
     peers::STEP,
     readme::STEP,
 ];
@@ -71,6 +74,13 @@ pub const NODE: Tool = Tool {
 pub const NPM: Tool = Tool { name: "npm", probe: &[NPM_PROGRAM, "--version"], how_to_get: "nodejs.org" };
 
 pub const NPM_PROGRAM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
+
+pub const GO: Tool = Tool {
+    name: "Go 1.21 or newer",
+    // The list begins with go1.1; there is an error where it has no go1.21.
+    probe: &["go", "list", "-f", "{{index (context).ReleaseTags 20}}", "unsafe"],
+    how_to_get: "go.dev",
+};
 
 pub const BASH: Tool =
     Tool { name: "bash", probe: &["bash", "-c", "true"], how_to_get: "your system's packages" };

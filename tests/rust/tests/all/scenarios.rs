@@ -374,7 +374,7 @@ fn upload_options_arrive() {
         .expires("Sun, 22 Nov 2026 18:00:00 GMT")
         .storage_class(oss_callback::StorageClass::Ia)
         .acl(oss_callback::ObjectAcl::Private)
-        .tag("a b", "ü&")
+        .tag("a b", "x/y+z")
         .meta("Owner", "me")
         .server_side_encryption(oss_callback::ServerSideEncryption::Kms)
         .server_side_encryption_key_id("key-1")
@@ -396,7 +396,7 @@ fn upload_options_arrive() {
         "Sun, 22 Nov 2026 18:00:00 GMT",
         "\"IA\"",
         "\"private\"",
-        "a%20b=%C3%BC%26",
+        "a%20b=x%2Fy%2Bz",
         "x-oss-meta-owner",
         "key-1",
         "\"SM4\"",

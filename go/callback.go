@@ -1,0 +1,117 @@
+package osscallback
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"unsafe"
+)
+
+// Callback is what OSS shall tell the application server once the object is stored: checked and encoded.
+// It never changes; any number of uploads may share one.
+type Callback struct {
+	handle      *handle
+	encoded     string
+	encodedVars string
+	json        string
+	varsJSON    string
+	warnings    []string
+}
+
+// NewCallback checks a callback and encodes it.
+//
+// url is where OSS sends the callback; up to five, joined by ";", are tried one after the other. It is
+// empty with the option Policy. opts may be nil: the body then carries bucket, object, etag, size and
+// mimeType.
+//
+// The error is [ErrInvalidArgument] for whatever OSS would refuse, or what would silently misbehave; it
+// has the field and, where OSS has one, the EC.
+func NewCallback(url string, opts *CallbackOptions) (*Callback, error) {
+	var set *C.osscb_callback_options
+	if opts != nil {
+		set = opts.handOver()
+		defer C.osscb_callback_options_free(set)
+	}
+	var made *C.osscb_callback
+	var failure *C.osscb_error
+	if status := C.osscb_callback_new(text(url), set, &made, &failure); status != C.OSSCB_STATUS_OK {
+		return nil, takeError(status, failure)
+	}
+	callback := &Callback{
+		encoded:     C.GoString(C.osscb_callback_encoded(made)),
+		encodedVars: C.GoString(C.osscb_callback_encoded_vars(made)),
+		json:        C.GoString(C.osscb_callback_json(made)),
+		varsJSON:    C.GoString(C.osscb_callback_vars_json(made)),
+	}
+	for i, count := C.size_t(0), C.osscb_callback_warning_count(made); i < count; i++ {
+		callback.warnings = append(callback.warnings, C.GoString(C.osscb_callback_warning(made, i)))
+	}
+	callback.handle = own(unsafe.Pointer(made), func(pointer unsafe.Pointer) {
+		C.osscb_callback_free((*C.osscb_callback)(pointer))
+	})
+	return callback, nil
+}
+
+// Encoded returns the value of the header x-oss-callback: Base64 of [Callback.JSON].
+func (c *Callback) Encoded() string {
+	return c.encoded
+}
+
+// EncodedVars returns the value of the header x-oss-callback-var: Base64 of [Callback.VarsJSON]. It is
+// empty without variables.
+func (c *Callback) EncodedVars() string {
+	return c.encodedVars
+}
+
+// JSON returns the callback as OSS reads it.
+func (c *Callback) JSON() string {
+	return c.json
+}
+
+// VarsJSON returns the variables as OSS reads them; it is empty without variables.
+func (c *Callback) VarsJSON() string {
+	return c.varsJSON
+}
+
+// Warnings returns what is legal but seldom meant, such as a variable that the body never uses.
+func (c *Callback) Warnings() []string {
+	return append([]string(nil), c.warnings...)
+}
+
+// Preview returns the exact body that OSS would send for an upload with these values.
+//
+// values are those of system variables, such as bucket, object, etag, size and mimeType, by name. What is
+// left out is as OSS has it for an empty upload.
+func (c *Callback) Preview(values map[string]string) (string, error) {
+	if c == nil {
+		return "", isNil("callback")
+	}
+	pointer, err := c.handle.acquire("callback")
+	if err != nil {
+		return "", err
+	}
+	defer c.handle.release()
+	var packed texts
+	for _, name := range sortedNames(values) {
+		packed.add(name)
+		packed.add(values[name])
+	}
+	var body C.osscb_string
+	var failure *C.osscb_error
+	status := C.go_preview((*C.osscb_callback)(pointer), packed.start(), packed.lengths(),
+		C.size_t(len(values)), &body, &failure)
+	if status != C.OSSCB_STATUS_OK {
+		return "", takeError(status, failure)
+	}
+	defer C.osscb_string_free(&body)
+	return string(unsafe.Slice((*byte)(unsafe.Pointer(body.ptr)), int(body.len))), nil
+}
+
+// Close frees the callback. Uploads under way are not disturbed; later ones fail with [ErrClosed].
+// Closing again does nothing. The error is always nil: it is there for [io.Closer].
+func (c *Callback) Close() error {
+	if c != nil {
+		c.handle.close()
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package osscallback
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"unsafe"
+)
+
+// Client uploads objects with callbacks. One client serves any number of goroutines at once and keeps
+// its connections alive between calls: make one and share it.
+type Client struct {
+	handle   *handle
+	endpoint string
+	region   string
+}
+
+// NewClient checks the options and makes a client. Nothing is sent.
+//
+// What options do not name comes from the environment: OSS_REGION or OSS_ENDPOINT, and OSS_ACCESS_KEY_ID,
+// OSS_ACCESS_KEY_SECRET, OSS_SESSION_TOKEN. The error is [ErrInvalidArgument] for an option that is
+// malformed, out of range or missing, and [ErrCredentials] if there are none.
+func NewClient(options Options) (*Client, error) {
+	set := options.handOver()
+	defer C.osscb_client_options_free(set)
+	var made *C.osscb_client
+	var failure *C.osscb_error
+	if status := C.osscb_client_new(set, &made, &failure); status != C.OSSCB_STATUS_OK {
+		return nil, takeError(status, failure)
+	}
+	client := &Client{
+		endpoint: C.GoString(C.osscb_client_endpoint(made)),
+		region:   C.GoString(C.osscb_client_region(made)),
+	}
+	client.handle = own(unsafe.Pointer(made), func(pointer unsafe.Pointer) {
+		C.osscb_client_free((*C.osscb_client)(pointer))
+	})
+	return client, nil
+}
+
+// Endpoint returns where requests go, such as https://oss-cn-hangzhou.aliyuncs.com.
+func (c *Client) Endpoint() string {
+	return c.endpoint
+}
+
+// Region returns the region that requests are signed for, or nothing if none is known.
+func (c *Client) Region() string {
+	return c.region
+}
+
+// Close frees the client and its connections. Calls under way go on to their end; later ones fail with
+// [ErrClosed]. Closing again does nothing. The error is always nil: it is there for [io.Closer].
+func (c *Client) Close() error {
+	if c != nil {
+		c.handle.close()
+	}
+	return nil
+}
+
+// PutObjectWithCallback uploads an object, has OSS call the application server, and returns its answer.
+//
+// data is sent from where it lies, not copied; do not change it before the call returns. opts may be nil.
+// Ending ctx ends the call promptly; if it was under way, the object may or may not be stored.
+//
+// With [ErrCallbackFailed] the object is stored, and the error has its ETag; with [ErrInvalidArgument]
+// and [ErrCredentials] nothing was sent. Other failures: [ErrNetwork], [ErrTimeout], [ErrIntegrity],
+// [ErrService], [ErrOutcomeUnknown], [ErrCancelled].
+func (c *Client) PutObjectWithCallback(
+	ctx context.Context, bucket, key string, data []byte, callback *Callback, opts *PutOptions,
+) (*CallbackReply, error) {
+	switch {
+	case c == nil:
+		return nil, isNil("client")
+	case callback == nil:
+		return nil, isNil("callback")
+	case ctx == nil:
+		return nil, isNil("ctx")
+	}
+	client, err := c.handle.acquire("client")
+	if err != nil {
+		return nil, err
+	}
+	defer c.handle.release()
+	asked, err := callback.handle.acquire("callback")
+	if err != nil {
+		return nil, err
+	}
+	defer callback.handle.release()
+	var set *C.osscb_put_options
+	if opts != nil {
+		set = opts.handOver()
+		defer C.osscb_put_options_free(set)
+	}
+	cancel, done := watch(ctx)
+	defer done()
+
+	// A byte pointer, not void *: it says that there are no Go pointers behind it, wherever data lies.
+	first := (*C.uint8_t)(unsafe.SliceData(data))
+	var reply *C.osscb_reply
+	var failure *C.osscb_error
+	status := C.go_put((*C.osscb_client)(client), text(bucket), text(key), first, C.size_t(len(data)),
+		(*C.osscb_callback)(asked), set, cancel, &reply, &failure)
+	if status != C.OSSCB_STATUS_OK {
+		return nil, takeError(status, failure).endedBy(ctx)
+	}
+	defer C.osscb_reply_free(reply)
+	return readReply(reply), nil
+}
+
+// watch makes a handle that is cancelled when ctx ends. done must be called once the call is over: it
+// waits for a cancellation that is just being made, and frees the handle. No goroutine stays behind.
+func watch(ctx context.Context) (cancel *C.osscb_cancel, done func()) {
+	if ctx.Done() == nil {
+		return nil, func() {}
+	}
+	cancel = C.osscb_cancel_new()
+	if ctx.Err() != nil {
+		// Here and not in another goroutine, so that nothing is sent.
+		C.osscb_cancel_now(cancel)
+		return cancel, func() { C.osscb_cancel_free(cancel) }
+	}
+	told := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		C.osscb_cancel_now(cancel)
+		close(told)
+	})
+	return cancel, func() {
+		if !stop() {
+			<-told
+		}
+		C.osscb_cancel_free(cancel)
+	}
+}

@@ -1,0 +1,36 @@
+// Package osscallback uploads to Alibaba Cloud OSS with a callback: OSS stores the object, asks your
+// application server, and hands its answer back to the uploader, all in one request.
+//
+//	client, err := osscallback.NewClient(osscallback.Options{Region: "cn-hangzhou"})
+//	...
+//	defer client.Close()
+//	callback, err := osscallback.NewCallback("https://app.example.com/oss", nil)
+//	...
+//	reply, err := client.PutObjectWithCallback(ctx, "examplebucket", "cat.jpg", data, callback, nil)
+//
+// # Errors
+//
+// Every error is an [*Error] with a [Kind] and the facts that are known. Compare with [errors.Is] and
+// [ErrTimeout], [ErrCallbackFailed] and their like; take the facts by [errors.As]. A call that its
+// context ended is [ErrCancelled], and also [context.Canceled] or [context.DeadlineExceeded], whichever
+// it was. With [ErrCallbackFailed] the object is stored.
+//
+// # Calls
+//
+// A [Client], a [Callback] and a [Signer] may be used by any number of goroutines at once. Close frees
+// what lies outside Go's memory; calls under way go on to their end. Whoever forgets Close is helped by
+// the garbage collector, at a time of its own choosing. A call blocks its goroutine and, as any call of
+// C, one thread.
+//
+// # Building
+//
+// The package needs cgo, a C compiler and the library liboss_callback with its header, both from
+// `cargo xtask install --prefix P` in the repository. By default pkg-config finds them:
+//
+//	PKG_CONFIG_PATH=P/lib/pkgconfig go build ./...
+//
+// With the tag osscallback_static nothing is looked up, and you say what to link; that makes programs
+// that need no shared library:
+//
+//	CGO_CFLAGS=-IP/include CGO_LDFLAGS=P/lib/liboss_callback.a go build -tags osscallback_static ./...
+package osscallback

@@ -1,0 +1,4 @@
+package osscallback
+
+// LiveHandles is for the tests, which cannot call C themselves.
+var LiveHandles = liveHandles

@@ -1,0 +1,3 @@
+module github.com/oss-callback/oss-callback/go
+
+go 1.21
