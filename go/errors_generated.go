@@ -38,7 +38,8 @@ const (
 	// callback is not known.
 	KindOutcomeUnknown Kind = 8
 
-	// A callback request is not proven to come from OSS. Reason says which check failed.
+	// A callback request is not proven to come from OSS, or tells of what OSS does not hold.
+	// Reason says which check failed.
 	KindVerification Kind = 9
 
 	// The caller cancelled the call. If it was under way, the object may or may not be stored.
@@ -88,7 +89,7 @@ var (
 	ErrOutcomeUnknown error = &kindError{KindOutcomeUnknown}
 
 	// ErrVerification stands for [KindVerification]. A callback request is not proven to come from
-	// OSS. Reason says which check failed.
+	// OSS, or tells of what OSS does not hold. Reason says which check failed.
 	ErrVerification error = &kindError{KindVerification}
 
 	// ErrCancelled stands for [KindCancelled]. The caller cancelled the call. If it was under way,
@@ -210,6 +211,9 @@ const (
 	// The signature is right, but the body cannot be understood.
 	ReasonMalformedBody Reason = "malformed_body"
 
+	// The callback is about a bucket that is not one of those that the verifier was given.
+	ReasonWrongBucket Reason = "wrong_bucket"
+
 	// The body holds no seal.
 	ReasonSealMissing Reason = "seal_missing"
 
@@ -221,6 +225,12 @@ const (
 
 	// The seal was used before.
 	ReasonReplayed Reason = "replayed"
+
+	// OSS was asked, and has no such object.
+	ReasonObjectMissing Reason = "object_missing"
+
+	// OSS was asked, and its object has another ETag, size or CRC-64.
+	ReasonObjectDiffers Reason = "object_differs"
 )
 
 // Error is what every failed call returns: get it by [errors.As], or compare by [errors.Is] with

@@ -35,6 +35,42 @@ func (v Network) String() string {
 	return valueName(int32(v), "public", "internal", "dual_stack", "accelerate", "accelerate_overseas")
 }
 
+// CredentialsSource holds the values of the option CredentialsSource. Where credentials come
+// from when none are passed. `default` asks, in this order: the environment
+// (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows); OIDC; the
+// profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS
+// instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that
+// source alone. The zero value means the default.
+type CredentialsSource int32
+
+const (
+	// CredentialsSourceDefault is `default`.
+	CredentialsSourceDefault CredentialsSource = 1
+
+	// CredentialsSourceEnvironment is `environment`.
+	CredentialsSourceEnvironment CredentialsSource = 2
+
+	// CredentialsSourceOidc is `oidc`.
+	CredentialsSourceOidc CredentialsSource = 3
+
+	// CredentialsSourceProfile is `profile`.
+	CredentialsSourceProfile CredentialsSource = 4
+
+	// CredentialsSourceEcsRole is `ecs_role`.
+	CredentialsSourceEcsRole CredentialsSource = 5
+
+	// CredentialsSourceUri is `uri`.
+	CredentialsSourceUri CredentialsSource = 6
+
+	// CredentialsSourceOssutil is `ossutil`.
+	CredentialsSourceOssutil CredentialsSource = 7
+)
+
+// String returns the value's name, such as default.
+func (v CredentialsSource) String() string {
+	return valueName(int32(v), "default", "environment", "oidc", "profile", "ecs_role", "uri", "ossutil")
+}
+
 // SignatureVersion holds the values of the option SignatureVersion. How requests are signed.
 // V4 needs a region; V1 is being withdrawn by Alibaba Cloud. The zero value means the default.
 type SignatureVersion int32
@@ -218,18 +254,58 @@ type Options struct {
 
 	// AccessKey id. Give it together with AccessKeySecret.
 	//
-	// Default: from the environment: `OSS_ACCESS_KEY_ID`.
+	// Default: from CredentialsSource.
 	AccessKeyID string
 
 	// AccessKey secret. It is wiped from memory after use and never shown.
 	//
-	// Default: from the environment: `OSS_ACCESS_KEY_SECRET`.
+	// Default: from CredentialsSource.
 	AccessKeySecret Secret
 
 	// STS token, for temporary credentials.
 	//
-	// Default: none; from the environment: `OSS_SESSION_TOKEN`.
+	// Default: none; from CredentialsSource.
 	SecurityToken Secret
+
+	// Where credentials come from when none are passed. `default` asks, in this order: the
+	// environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows);
+	// OIDC; the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the
+	// ECS instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that
+	// source alone.
+	//
+	// Default: `default`, or the source that Profile, EcsRoleName or CredentialsUri belongs to.
+	CredentialsSource CredentialsSource
+
+	// Name of a profile in `~/.aliyun/config.json` or `~/.alibabacloud/credentials.ini`. Setting
+	// it chooses that source.
+	//
+	// Default: from the environment: `ALIBABA_CLOUD_PROFILE`; else the file's current or default
+	// one.
+	Profile string
+
+	// Name of the ECS instance's RAM role. Setting it chooses that source, and saves a request.
+	//
+	// Default: from the environment: `ALIBABA_CLOUD_ECS_METADATA`; else asked of the metadata
+	// service.
+	EcsRoleName string
+
+	// URL of a server that hands out temporary credentials as JSON. Setting it chooses that
+	// source. It is never shown, as it may hold a token.
+	//
+	// Default: from the environment: `ALIBABA_CLOUD_CREDENTIALS_URI`.
+	CredentialsUri Secret
+
+	// Where the ECS metadata service is; for tests.
+	//
+	// Default: `http://100.100.100.200`.
+	MetadataEndpoint string
+
+	// Where the Security Token Service is, such as `sts.cn-hangzhou.aliyuncs.com`; by `https`
+	// unless it says otherwise.
+	//
+	// Default: from the environment: the endpoint of `ALIBABA_CLOUD_STS_REGION` (its VPC endpoint
+	// where `ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED` is true); else `sts.aliyuncs.com`.
+	StsEndpoint string
 
 	// How requests are signed. V4 needs a region; V1 is being withdrawn by Alibaba Cloud.
 	//
@@ -302,6 +378,24 @@ func (o *Options) handOver() *C.osscb_client_options {
 	}
 	if o.SecurityToken != "" {
 		C.osscb_client_options_set_security_token(handle, text(string(o.SecurityToken)))
+	}
+	if o.CredentialsSource != 0 {
+		C.osscb_client_options_set_credentials_source(handle, C.osscb_credentials_source(o.CredentialsSource))
+	}
+	if o.Profile != "" {
+		C.osscb_client_options_set_profile(handle, text(o.Profile))
+	}
+	if o.EcsRoleName != "" {
+		C.osscb_client_options_set_ecs_role_name(handle, text(o.EcsRoleName))
+	}
+	if o.CredentialsUri != "" {
+		C.osscb_client_options_set_credentials_uri(handle, text(string(o.CredentialsUri)))
+	}
+	if o.MetadataEndpoint != "" {
+		C.osscb_client_options_set_metadata_endpoint(handle, text(o.MetadataEndpoint))
+	}
+	if o.StsEndpoint != "" {
+		C.osscb_client_options_set_sts_endpoint(handle, text(o.StsEndpoint))
 	}
 	if o.SignatureVersion != 0 {
 		C.osscb_client_options_set_signature_version(handle, C.osscb_signature_version(o.SignatureVersion))

@@ -17,7 +17,7 @@ pub const STEP: Step = Step {
     run,
 };
 
-const PKG_CONFIG: Tool = Tool {
+pub const PKG_CONFIG: Tool = Tool {
     name: "pkg-config",
     probe: &["pkg-config", "--version"],
     how_to_get: "apt-get install pkg-config",
