@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use oss_callback::{
-    Body, CallbackReply, CallbackRetry, Cancel, Error, ErrorKind, Progress, UploadOptions, UploadRequest,
+    Body, Callback, CallbackReply, CallbackRetry, Cancel, Client, Error, ErrorKind, Progress,
+    SignatureVersion, UploadOptions, UploadRequest,
 };
+use oss_callback_emulator::Emulator;
+use oss_callback_tests::app_server::AppServer;
 use oss_callback_tests::scripted_oss::{Fault, Op, ScriptedOss};
 
 use crate::retries::{PATH, callback, client};
@@ -405,6 +408,49 @@ fn started_uploads_end_with_their_outcome() {
     assert_eq!((oss.callbacks(), oss.uploads_left()), (3, 0));
 }
 
+fn client_of(emulator: &Emulator, version: SignatureVersion) -> Client {
+    Client::builder()
+        .endpoint(emulator.endpoint())
+        .region(emulator.region())
+        .access_key_id(emulator.access_key_id())
+        .access_key_secret(emulator.access_key_secret())
+        .signature_version(version)
+        .build()
+        .unwrap()
+}
+
+/// With signatures checked, a callback that is really made, and a list of parts that is really OSS's.
+#[test]
+fn the_application_server_hears_once_of_the_whole_even_of_an_upload_that_was_taken_up_again() {
+    let (emulator, app) = (Emulator::builder().start().unwrap(), AppServer::start().unwrap());
+    let data = data_of(300 * PART as usize + 1);
+    let place = Place::with(&data);
+    for version in SignatureVersion::ALL {
+        let client = client_of(&emulator, *version);
+        let body = "key=${object}&size=${size}&crc=${crc64}";
+        let callback = Callback::builder(app.url("/echo")).body(body).build().unwrap();
+        let key = format!("film {}?.mp4", version.as_str());
+        let options = place.options().parallel(1).meta("film", "1").content_md5("auto");
+        let request = || UploadRequest::new("examplebucket", &key, place.source(), &callback);
+        let cancel = Cancel::new();
+        let token = cancel.clone();
+        let first = request().options(options.clone()).cancel(&cancel).progress(move |progress| {
+            if progress.parts_done > 0 {
+                token.cancel();
+            }
+        });
+        let error = client.upload(first).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+
+        let reply = client.upload(request().options(options)).unwrap();
+        let crc = oss_callback::checksum::crc64(&data);
+        assert_eq!(reply.crc64(), Some(crc));
+        let heard = format!("size={}&crc={crc}", data.len());
+        assert!(reply.text().contains(&heard), "{}", reply.text());
+    }
+    assert_eq!(app.callbacks().len(), SignatureVersion::ALL.len());
+}
+
 const CHILD: &str = "OSS_CALLBACK_TEST_KILL";
 
 /// Not a test of its own: the process that the next one kills.
@@ -414,7 +460,7 @@ fn child_that_is_killed() {
     let Ok(job) = std::env::var(CHILD) else { return };
     let (endpoint, folder) = job.split_once(' ').unwrap();
     let folder = Path::new(folder);
-    let client = oss_callback::Client::builder()
+    let client = Client::builder()
         .endpoint(endpoint)
         .region("cn-hangzhou")
         .access_key_id("id")
