@@ -59,7 +59,7 @@ impl Cancel {
         self.0.cancelled.load(Ordering::Acquire)
     }
 
-    async fn cancelled(&self) {
+    pub(crate) async fn cancelled(&self) {
         let changed = self.0.changed.notified();
         tokio::pin!(changed);
         changed.as_mut().enable();
@@ -327,7 +327,7 @@ async fn until_interrupted<T>(
     }
 }
 
-fn cancelled() -> Error {
+pub(crate) fn cancelled() -> Error {
     Error::new(ErrorKind::Cancelled, "the call was cancelled before OSS had answered")
         .with_hint("The object may or may not be stored.")
 }

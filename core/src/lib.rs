@@ -6,6 +6,7 @@ mod body;
 pub mod callback;
 pub mod checksum;
 mod client;
+mod clock;
 mod credentials;
 mod encode;
 mod endpoint;
@@ -13,19 +14,20 @@ mod engine;
 mod error;
 mod options;
 pub mod receive;
+mod retry;
 pub mod sign;
 mod transport;
 
 pub use body::Body;
 pub use callback::{Callback, PreviewValues};
-pub use client::{CallbackReply, Client, Confirmation, PutRequest};
+pub use client::{CallbackReply, Client, Confirmation, Progress, PutRequest, UploadRequest};
 pub use credentials::{AssumeRole, Credentials, CredentialsProvider, Secret};
 pub use endpoint::{Endpoint, Target};
 pub use engine::Cancel;
 pub use error::{CallbackCause, ERROR_FACTS, Error, ErrorKind, FactValue, Result, VerificationReason};
 pub use options::{
-    Addressing, BodyType, CallbackBuilder, CallbackPlacement, ClientBuilder, CredentialsSource, Network,
-    ObjectAcl, OptionInfo, OptionType, OptionValue, PutOptions, ServerSideDataEncryption,
-    ServerSideEncryption, SignatureVersion, StorageClass,
+    Addressing, BodyType, CallbackBuilder, CallbackPlacement, CallbackRetry, ClientBuilder,
+    CredentialsSource, Network, ObjectAcl, OptionInfo, OptionType, OptionValue, PutOptions,
+    ServerSideDataEncryption, ServerSideEncryption, SignatureVersion, StorageClass, UploadOptions,
 };
 pub use sign::Signer;

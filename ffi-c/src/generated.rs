@@ -306,6 +306,34 @@ pub(crate) fn callback_placement(
     }
 }
 
+/// Values of the option `callback_retry`. What to do when the request was handed over whole and
+/// its answer was lost, so that the callback may have been made. `if_not_stored` looks
+/// (HeadObject, which the key must be allowed to do): what is not stored is sent again, what is
+/// stored ends with `outcome_unknown`. `never` ends with the error. `always` sends again, and
+/// the application server must bear a second callback for one upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+#[allow(dead_code, reason = "only C makes values of it")]
+pub enum osscb_callback_retry {
+    /// `if_not_stored`
+    OSSCB_CALLBACK_RETRY_IF_NOT_STORED = 1,
+    /// `never`
+    OSSCB_CALLBACK_RETRY_NEVER = 2,
+    /// `always`
+    OSSCB_CALLBACK_RETRY_ALWAYS = 3,
+}
+
+pub(crate) fn callback_retry(
+    value: MaybeUninit<osscb_callback_retry>,
+) -> Result<oss_callback_core::CallbackRetry, i32> {
+    match options::number(value) {
+        1 => Ok(oss_callback_core::CallbackRetry::IfNotStored),
+        2 => Ok(oss_callback_core::CallbackRetry::Never),
+        3 => Ok(oss_callback_core::CallbackRetry::Always),
+        other => Err(other),
+    }
+}
+
 /// Values of the option `body_type`. Media type of the callback request:
 /// `application/x-www-form-urlencoded` or `application/json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -595,6 +623,17 @@ pub unsafe extern "C" fn osscb_client_options_set_ca_certificates(
     }
 }
 
+/// How often a request is sent again when that is safe: no connection, the data not handed over
+/// whole, OSS refused it for now (503, 429), clocks apart. Pauses grow from 0.1 s to 10 s, each
+/// drawn at random. What holds after a lost answer to a request with a callback,
+/// `callback_retry` says.
+///
+/// Default: 5. Range: 0 to 100.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_client_options_set_retries(options: *mut osscb_client_options, value: u64) {
+    unsafe { options::set(options, |builder| Ok(builder.retries(value))) }
+}
+
 /// Media type of the object.
 ///
 /// Default: guessed from the key's extension; `application/octet-stream` when it tells nothing.
@@ -834,6 +873,25 @@ pub unsafe extern "C" fn osscb_put_options_set_callback_in(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_put_options_set_timeout_ms(options: *mut osscb_put_options, value: u64) {
     unsafe { options::set(options, |builder| Ok(builder.timeout(Duration::from_millis(value)))) }
+}
+
+/// What to do when the request was handed over whole and its answer was lost, so that the
+/// callback may have been made. `if_not_stored` looks (HeadObject, which the key must be
+/// allowed to do): what is not stored is sent again, what is stored ends with
+/// `outcome_unknown`. `never` ends with the error. `always` sends again, and the application
+/// server must bear a second callback for one upload.
+///
+/// Default: if_not_stored.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_put_options_set_callback_retry(
+    options: *mut osscb_put_options,
+    value: MaybeUninit<osscb_callback_retry>,
+) {
+    unsafe {
+        options::set_enum(options, "callback_retry", callback_retry(value), |builder, value| {
+            builder.callback_retry(value)
+        })
+    }
 }
 
 /// Template of the request body, sent as you wrote it with `${…}` replaced: `k=v&…` for the

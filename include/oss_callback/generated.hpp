@@ -133,6 +133,17 @@ enum class CallbackPlacement : std::int32_t {
     Query = OSSCB_CALLBACK_PLACEMENT_QUERY, ///< `query`
 };
 
+/// Values of the option `callback_retry`. What to do when the request was handed over whole and
+/// its answer was lost, so that the callback may have been made. `if_not_stored` looks
+/// (HeadObject, which the key must be allowed to do): what is not stored is sent again, what is
+/// stored ends with `outcome_unknown`. `never` ends with the error. `always` sends again, and
+/// the application server must bear a second callback for one upload.
+enum class CallbackRetry : std::int32_t {
+    IfNotStored = OSSCB_CALLBACK_RETRY_IF_NOT_STORED, ///< `if_not_stored`
+    Never = OSSCB_CALLBACK_RETRY_NEVER, ///< `never`
+    Always = OSSCB_CALLBACK_RETRY_ALWAYS, ///< `always`
+};
+
 /// Values of the option `body_type`. Media type of the callback request:
 /// `application/x-www-form-urlencoded` or `application/json`.
 enum class BodyType : std::int32_t {
@@ -261,6 +272,14 @@ struct ClientOptions {
     ///
     /// Default: none.
     std::optional<std::string> ca_certificates{};
+
+    /// How often a request is sent again when that is safe: no connection, the data not handed over
+    /// whole, OSS refused it for now (503, 429), clocks apart. Pauses grow from 0.1 s to 10 s, each
+    /// drawn at random. What holds after a lost answer to a request with a callback,
+    /// `callback_retry` says.
+    ///
+    /// Default: 5. Range: 0 to 100.
+    std::optional<std::uint64_t> retries{};
 };
 
 /// Options of one upload. All are optional.
@@ -357,6 +376,15 @@ struct PutOptions {
     ///
     /// Default: the client's. Range: above 0.
     std::optional<std::chrono::milliseconds> timeout{};
+
+    /// What to do when the request was handed over whole and its answer was lost, so that the
+    /// callback may have been made. `if_not_stored` looks (HeadObject, which the key must be
+    /// allowed to do): what is not stored is sent again, what is stored ends with
+    /// `outcome_unknown`. `never` ends with the error. `always` sends again, and the application
+    /// server must bear a second callback for one upload.
+    ///
+    /// Default: if_not_stored.
+    std::optional<CallbackRetry> callback_retry{};
 };
 
 /// Options of a `Callback`.
@@ -726,6 +754,9 @@ inline void apply(osscb_client_options *to, const ClientOptions &from) {
     if (from.ca_certificates) {
         osscb_client_options_set_ca_certificates(to, lend(*from.ca_certificates));
     }
+    if (from.retries) {
+        osscb_client_options_set_retries(to, *from.retries);
+    }
 }
 
 inline void apply(osscb_put_options *to, const PutOptions &from) {
@@ -782,6 +813,9 @@ inline void apply(osscb_put_options *to, const PutOptions &from) {
     }
     if (from.timeout) {
         osscb_put_options_set_timeout_ms(to, count(*from.timeout));
+    }
+    if (from.callback_retry) {
+        osscb_put_options_set_callback_retry(to, static_cast<osscb_callback_retry>(*from.callback_retry));
     }
 }
 

@@ -19,11 +19,7 @@ pub(super) fn judge_put(response: Response, sent_crc64: Option<u64>) -> Result<C
     if !matches!(status, 200 | 203) {
         return Err(service_error(&response));
     }
-    let stored = StoredObject {
-        etag: text(headers, "etag").map(|etag| etag.trim_matches('"').to_owned()),
-        crc64: text(headers, "x-oss-hash-crc64ecma").and_then(|crc| crc.parse().ok()),
-        version_id: text(headers, "x-oss-version-id"),
-    };
+    let stored = stored(headers);
     // Comes first: whatever the callback did, the object is not what was meant.
     if let (Some(sent), Some(theirs)) = (sent_crc64, stored.crc64)
         && sent != theirs
@@ -52,6 +48,15 @@ pub(super) fn judge_put(response: Response, sent_crc64: Option<u64>) -> Result<C
             .map(Duration::from_millis),
         body: body.clone(),
     })
+}
+
+/// What an answer's headers say of the object.
+pub(super) fn stored(headers: &HeaderMap) -> StoredObject {
+    StoredObject {
+        etag: text(headers, "etag").map(|etag| etag.trim_matches('"').to_owned()),
+        crc64: text(headers, "x-oss-hash-crc64ecma").and_then(|crc| crc.parse().ok()),
+        version_id: text(headers, "x-oss-version-id"),
+    }
 }
 
 fn callback_failed(response: &Response, stored: StoredObject) -> Error {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Client, Inner};
+use crate::clock::Clock;
 use crate::credentials::{
     Chain, Credentials, CredentialsProvider, Environment, Secret, Settings, Settled, SharedProvider, Signers,
 };
@@ -24,6 +25,10 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// The slowest line for which the default call timeout leaves room, in bytes per second.
 const SLOWEST_LINE: u64 = 64 * 1024;
+
+/// With pauses of up to 0.1 s, then twice as much each time: three seconds in all at the most.
+const RETRIES: u64 = 5;
+const RETRIES_MAX: u64 = 100;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
@@ -68,6 +73,13 @@ impl ClientBuilder {
         let signature_version = self.signature_version.unwrap_or(SignatureVersion::V4);
         let (endpoint, region) = self.locate(signature_version)?;
         let timeouts = self.timeouts()?;
+        let retries = match self.retries.unwrap_or(RETRIES) {
+            retries @ 0..=RETRIES_MAX => retries as u32,
+            retries => {
+                let message = format!("is {retries}, but must be at most {RETRIES_MAX}");
+                return Err(Error::invalid_argument("retries", message));
+            }
+        };
         let connect_timeout = positive("connect_timeout", self.connect_timeout)?.unwrap_or(CONNECT_TIMEOUT);
         let http = HttpConfig {
             https: endpoint.is_https(),
@@ -96,6 +108,8 @@ impl ClientBuilder {
                 region,
                 signers,
                 timeouts,
+                clock: Clock::default(),
+                retries,
                 engines: Engines::new(Box::new(make)),
             }),
         })

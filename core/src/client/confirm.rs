@@ -3,18 +3,16 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use http::{HeaderMap, Method};
+use tokio::time::Instant;
 
-use super::put::{address, header_map, unanswered};
+use super::exchange::{Budget, Call, Parcel};
 use super::{Client, Inner, answer};
 use crate::body::Lease;
-use crate::endpoint::Target;
 use crate::engine::Interrupt;
 use crate::error::{Error, ErrorKind, Result, ServiceFacts, VerificationReason as Reason};
 use crate::receive::{CallbackEvent, Number};
-use crate::sign::SignRequest;
-use crate::transport::{Outgoing, Request, Response, Transport};
+use crate::transport::{Outgoing, Response, Transport};
 
 /// What OSS says of an object whose callback it has confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,8 +93,7 @@ impl Client {
 
 /// Where to ask, and what the callback claims.
 struct Question {
-    target: Target,
-    sign: SignRequest,
+    call: Call,
     bucket: String,
     key: String,
     etag: Option<String>,
@@ -121,13 +118,7 @@ impl Question {
                 .with_hint("Put `${etag}`, `${size}` or `${crc64}` into the callback body."));
         }
         Ok(Question {
-            target: client.endpoint.target(client.addressing, Some(bucket), Some(key))?,
-            sign: SignRequest {
-                method: "HEAD".to_owned(),
-                bucket: Some(bucket.to_owned()),
-                key: Some(key.to_owned()),
-                ..SignRequest::default()
-            },
+            call: Call::new(client, Method::HEAD, (bucket, key), Vec::new(), Vec::new())?,
             bucket: bucket.to_owned(),
             key: key.to_owned(),
             etag,
@@ -137,15 +128,9 @@ impl Question {
     }
 
     async fn ask(self, client: &Inner, transport: Arc<dyn Transport>) -> Result<Confirmation> {
-        let timeout = client.timeouts.call(None, 0);
-        let response = match tokio::time::timeout(timeout, self.head(client, &*transport)).await {
-            Ok(response) => response?,
-            Err(_) => {
-                let message = format!("OSS took longer to answer than the timeout of {timeout:?}");
-                return Err(Error::new(ErrorKind::Timeout, message));
-            }
-        };
-        match response.status {
+        let deadline = Instant::now() + client.timeouts.call(None, 0);
+        let mut budget = Budget::new(deadline, client.retries);
+        let judge = |response: Response, _: &Outgoing| match response.status {
             200 => self.compare(&response.headers),
             404 => Err(self.refuse(
                 &response.headers,
@@ -153,22 +138,13 @@ impl Question {
                 format!("OSS has no object `{}` in the bucket `{}`", self.key, self.bucket),
             )),
             _ => Err(answer::service_error(&response)),
-        }
-    }
-
-    async fn head(&self, client: &Inner, transport: &dyn Transport) -> Result<Response> {
-        let signed = client.signers.current().await?.sign(&self.sign, SystemTime::now())?;
-        let outgoing = Outgoing::new(Bytes::new());
-        let request = Request {
-            method: Method::HEAD,
-            url: address(&self.target, &self.sign.query),
-            headers: header_map(signed.headers.into_iter())?,
-            body: Arc::clone(&outgoing),
-            idle_timeout: client.timeouts.read,
         };
-        transport.send(request).await.map_err(|failure| {
-            let error = unanswered(failure, &self.target, &outgoing);
-            error.with_hint("Nothing is known of the object; ask again.")
+        let found = self.call.repeat(client, &*transport, &Parcel::empty(), &mut budget, judge).await;
+        found.map_err(|error| match error.kind() {
+            ErrorKind::Network | ErrorKind::Timeout => {
+                error.with_hint("Nothing is known of the object; ask again.")
+            }
+            _ => error,
         })
     }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use md5::{Digest, Md5};
 
-use crate::body::Body;
+use crate::body::Source;
 use crate::encode::push_query;
 use crate::error::{Error, Result};
 use crate::options::{PutOptions, ServerSideEncryption};
@@ -49,7 +49,7 @@ const OWN_HEADERS: &[(&str, Option<&str>)] = &[
     ("x-oss-traffic-limit", Some("traffic_limit")),
 ];
 
-pub(super) fn of_put(key: &str, data: &Body, options: &PutOptions) -> Result<Vec<(String, String)>> {
+pub(super) fn of_put(key: &str, source: &Source, options: &PutOptions) -> Result<Vec<(String, String)>> {
     let mut headers = Vec::with_capacity(16);
     let mut set = |name: &str, value: Cow<'_, str>| headers.push((name.to_owned(), value.into_owned()));
 
@@ -58,7 +58,7 @@ pub(super) fn of_put(key: &str, data: &Body, options: &PutOptions) -> Result<Vec
         None => set("content-type", guess_content_type(key).into()),
     }
     if let Some(md5) = &options.content_md5 {
-        set("content-md5", content_md5(md5, data)?);
+        set("content-md5", content_md5(md5, source)?);
     }
     let plain = [
         ("cache_control", "cache-control", &options.cache_control),
@@ -119,9 +119,21 @@ fn guess_content_type(key: &str) -> &'static str {
     mime_guess::from_path(name).first_raw().unwrap_or("application/octet-stream")
 }
 
-fn content_md5<'a>(given: &'a str, data: &Body) -> Result<Cow<'a, str>> {
+fn content_md5<'a>(given: &'a str, source: &Source) -> Result<Cow<'a, str>> {
     if given == "auto" {
-        return Ok(BASE64.encode(Md5::digest(&data.0)).into());
+        let mut md5 = Md5::new();
+        match source {
+            Source::Bytes(bytes) => md5.update(bytes),
+            // The header goes before the data: the file is read twice.
+            Source::File(file) => file.scan(0, file.length, |piece| md5.update(piece))?,
+            Source::Stream { .. } => {
+                return Err(Error::invalid_argument(
+                    "content_md5",
+                    "cannot be `auto` for a stream: the digest goes before the data, which can be read only once",
+                ));
+            }
+        }
+        return Ok(BASE64.encode(md5.finalize()).into());
     }
     match BASE64.decode(given) {
         Ok(digest) if digest.len() == 16 => Ok(given.into()),

@@ -2,16 +2,21 @@
 
 mod answer;
 mod builder;
+mod careful;
 mod confirm;
+mod exchange;
 mod headers;
+mod look;
 mod put;
 mod reply;
+mod upload;
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::body::{Body, Lease};
 use crate::callback::Callback;
+use crate::clock::Clock;
 use crate::credentials::Signers;
 use crate::endpoint::Endpoint;
 use crate::engine::{Engines, Interrupt};
@@ -22,6 +27,7 @@ use crate::sign::Signer;
 pub use confirm::Confirmation;
 pub use put::PutRequest;
 pub use reply::CallbackReply;
+pub use upload::{Progress, UploadRequest};
 
 use builder::Timeouts;
 
@@ -51,6 +57,8 @@ struct Inner {
     region: Option<String>,
     signers: Signers,
     timeouts: Timeouts,
+    clock: Clock,
+    retries: u32,
     engines: Engines,
 }
 
@@ -64,11 +72,14 @@ impl Client {
     /// Uploads an object, has OSS call the application server, and returns its answer.
     ///
     /// `data` is taken over without a copy from `Vec<u8>`, `String` and `Bytes`; a borrowed slice is
-    /// copied.
+    /// copied; a path, a file and a stream ([`Body`]) are read while they are sent.
+    ///
+    /// What fails is tried again where that is safe (`retries`, `callback_retry`).
     ///
     /// # Errors
     /// Any [kind](crate::ErrorKind). With `callback_failed` the object *is* stored, and the error
-    /// carries its ETag; with `invalid_argument` and `credentials` nothing was sent.
+    /// carries its ETag; with `outcome_unknown` too, but what the callback came to is not known; with
+    /// `invalid_argument` and `credentials` nothing was sent.
     pub fn put_object_with_callback(
         &self,
         bucket: &str,
@@ -123,10 +134,10 @@ impl Client {
         interrupt: Option<Interrupt<'_>>,
     ) -> Result<CallbackReply> {
         let cancel = request.cancel.clone();
-        let (plan, lease) = put::Plan::new(&self.inner, request)?.leased();
-        self.inner
-            .engines
-            .block_on(cancel.as_ref(), interrupt, &lease, |transport| put::run(&self.inner, transport, plan))
+        let (plan, lease) = put::Plan::new(&self.inner, request)?;
+        self.inner.engines.block_on(cancel.as_ref(), interrupt, &lease, |transport| async move {
+            put::run(&self.inner, transport, &plan).await
+        })
     }
 
     /// Starts an upload and returns at once; `done` is called with its outcome on a thread of the
@@ -135,13 +146,13 @@ impl Client {
     pub fn start(&self, request: PutRequest, done: impl FnOnce(Result<CallbackReply>) + Send + 'static) {
         let cancel = request.cancel.clone();
         let plan = match put::Plan::new(&self.inner, request) {
-            Ok(plan) => plan,
+            Ok((plan, _)) => plan,
             Err(error) => return done(Err(error)),
         };
         let inner = Arc::clone(&self.inner);
         self.inner.engines.start(
             cancel,
-            |transport| async move { put::run(&inner, transport, plan).await },
+            |transport| async move { put::run(&inner, transport, &plan).await },
             done,
         );
     }

@@ -57,7 +57,6 @@ impl Signers {
     }
 
     /// Says that OSS no longer takes this signer's credentials. True if asking again can give others.
-    #[cfg_attr(not(test), expect(dead_code, reason = "retries are to call it"))]
     pub fn refused(&self, signer: &Arc<Signer>) -> bool {
         match self {
             Signers::Fixed(_) => false,

@@ -344,6 +344,40 @@ impl std::str::FromStr for CallbackPlacement {
     }
 }
 
+/// Values of `callback_retry`. What to do when the request was handed over whole and its answer was lost, so that the callback may have been made. `if_not_stored` looks (HeadObject, which the key must be allowed to do): what is not stored is sent again, what is stored ends with `outcome_unknown`. `never` ends with the error. `always` sends again, and the application server must bear a second callback for one upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CallbackRetry {
+    /// `if_not_stored`
+    IfNotStored,
+    /// `never`
+    Never,
+    /// `always`
+    Always,
+}
+
+impl CallbackRetry {
+    /// Every value, in the order of the list.
+    pub const ALL: &'static [CallbackRetry] =
+        &[CallbackRetry::IfNotStored, CallbackRetry::Never, CallbackRetry::Always];
+
+    /// The value's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CallbackRetry::IfNotStored => "if_not_stored",
+            CallbackRetry::Never => "never",
+            CallbackRetry::Always => "always",
+        }
+    }
+}
+
+impl std::str::FromStr for CallbackRetry {
+    type Err = crate::Error;
+    fn from_str(text: &str) -> Result<Self> {
+        value::parse_enum("callback_retry", text, Self::ALL, Self::as_str)
+    }
+}
+
 /// Values of `body_type`. Media type of the callback request: `application/x-www-form-urlencoded` or `application/json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -399,6 +433,7 @@ pub struct ClientBuilder {
     pub(crate) user_agent: Option<String>,
     pub(crate) proxy: Option<String>,
     pub(crate) ca_certificates: Option<String>,
+    pub(crate) retries: Option<u64>,
 }
 
 impl ClientBuilder {
@@ -562,6 +597,14 @@ impl ClientBuilder {
         self
     }
 
+    /// How often a request is sent again when that is safe: no connection, the data not handed over whole, OSS refused it for now (503, 429), clocks apart. Pauses grow from 0.1 s to 10 s, each drawn at random. What holds after a lost answer to a request with a callback, `callback_retry` says.
+    ///
+    /// Default: 5. Range: 0 to 100.
+    pub fn retries(mut self, value: u64) -> Self {
+        self.retries = Some(value);
+        self
+    }
+
     /// Sets an option by its name in `api/options.toml`: the way in for other languages.
     ///
     /// # Errors
@@ -592,6 +635,7 @@ impl ClientBuilder {
             "user_agent" => self.user_agent = Some(value.text("user_agent")?),
             "proxy" => self.proxy = Some(value.text("proxy")?),
             "ca_certificates" => self.ca_certificates = Some(value.text("ca_certificates")?),
+            "retries" => self.retries = Some(value.integer("retries")?),
             _ => return Err(value::unknown(name, Self::OPTIONS)),
         }
         Ok(())
@@ -739,6 +783,13 @@ impl ClientBuilder {
             doc: "Further root certificates to trust, as PEM text, beside those of the platform.",
             default: "none",
         },
+        OptionInfo {
+            name: "retries",
+            ty: OptionType::Integer,
+            values: &[],
+            doc: "How often a request is sent again when that is safe: no connection, the data not handed over whole, OSS refused it for now (503, 429), clocks apart. Pauses grow from 0.1 s to 10 s, each drawn at random. What holds after a lost answer to a request with a callback, `callback_retry` says.",
+            default: "5",
+        },
     ];
 }
 
@@ -764,6 +815,7 @@ pub struct PutOptions {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) callback_in: Option<CallbackPlacement>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) callback_retry: Option<CallbackRetry>,
 }
 
 impl PutOptions {
@@ -917,6 +969,14 @@ impl PutOptions {
         self
     }
 
+    /// What to do when the request was handed over whole and its answer was lost, so that the callback may have been made. `if_not_stored` looks (HeadObject, which the key must be allowed to do): what is not stored is sent again, what is stored ends with `outcome_unknown`. `never` ends with the error. `always` sends again, and the application server must bear a second callback for one upload.
+    ///
+    /// Default: if_not_stored.
+    pub fn callback_retry(mut self, value: CallbackRetry) -> Self {
+        self.callback_retry = Some(value);
+        self
+    }
+
     /// Sets an option by its name in `api/options.toml`: the way in for other languages.
     ///
     /// # Errors
@@ -947,6 +1007,7 @@ impl PutOptions {
             "headers" => self.headers = value.map("headers")?,
             "callback_in" => self.callback_in = Some(value.text("callback_in")?.parse()?),
             "timeout" => self.timeout = Some(value.duration("timeout")?),
+            "callback_retry" => self.callback_retry = Some(value.text("callback_retry")?.parse()?),
             _ => return Err(value::unknown(name, Self::OPTIONS)),
         }
         Ok(())
@@ -1080,7 +1141,467 @@ impl PutOptions {
             doc: "Longest time for this call, in place of the client's.",
             default: "the client's",
         },
+        OptionInfo {
+            name: "callback_retry",
+            ty: OptionType::Enum,
+            values: &["if_not_stored", "never", "always"],
+            doc: "What to do when the request was handed over whole and its answer was lost, so that the callback may have been made. `if_not_stored` looks (HeadObject, which the key must be allowed to do): what is not stored is sent again, what is stored ends with `outcome_unknown`. `never` ends with the error. `always` sends again, and the application server must bear a second callback for one upload.",
+            default: "if_not_stored",
+        },
     ];
+}
+
+/// Options of one upload in parts: those of [`PutOptions`], and its own. All are optional.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct UploadOptions {
+    pub(crate) content_type: Option<String>,
+    pub(crate) content_md5: Option<String>,
+    pub(crate) cache_control: Option<String>,
+    pub(crate) content_disposition: Option<String>,
+    pub(crate) content_encoding: Option<String>,
+    pub(crate) expires: Option<String>,
+    pub(crate) acl: Option<ObjectAcl>,
+    pub(crate) storage_class: Option<StorageClass>,
+    pub(crate) tagging: Vec<(String, String)>,
+    pub(crate) metadata: Vec<(String, String)>,
+    pub(crate) server_side_encryption: Option<ServerSideEncryption>,
+    pub(crate) server_side_encryption_key_id: Option<String>,
+    pub(crate) server_side_data_encryption: Option<ServerSideDataEncryption>,
+    pub(crate) forbid_overwrite: Option<bool>,
+    pub(crate) traffic_limit: Option<u64>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) callback_in: Option<CallbackPlacement>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) callback_retry: Option<CallbackRetry>,
+    pub(crate) threshold: Option<u64>,
+    pub(crate) part_size: Option<u64>,
+    pub(crate) parallel: Option<u64>,
+    pub(crate) checkpoint: Option<String>,
+}
+
+impl UploadOptions {
+    /// Media type of the object.
+    ///
+    /// Default: guessed from the key's extension; `application/octet-stream` when it tells nothing.
+    pub fn content_type(mut self, value: impl Into<String>) -> Self {
+        self.content_type = Some(value.into());
+        self
+    }
+
+    /// Base64 of the data's MD5, which OSS checks; `auto` has it computed.
+    ///
+    /// Default: none: the CRC-64 is checked anyway.
+    pub fn content_md5(mut self, value: impl Into<String>) -> Self {
+        self.content_md5 = Some(value.into());
+        self
+    }
+
+    /// `Cache-Control` that OSS serves with the object.
+    ///
+    /// Default: none.
+    pub fn cache_control(mut self, value: impl Into<String>) -> Self {
+        self.cache_control = Some(value.into());
+        self
+    }
+
+    /// `Content-Disposition` that OSS serves with the object.
+    ///
+    /// Default: none.
+    pub fn content_disposition(mut self, value: impl Into<String>) -> Self {
+        self.content_disposition = Some(value.into());
+        self
+    }
+
+    /// `Content-Encoding` that OSS serves with the object. The data is stored as given.
+    ///
+    /// Default: none.
+    pub fn content_encoding(mut self, value: impl Into<String>) -> Self {
+        self.content_encoding = Some(value.into());
+        self
+    }
+
+    /// `Expires` that OSS serves with the object, as an HTTP date.
+    ///
+    /// Default: none.
+    pub fn expires(mut self, value: impl Into<String>) -> Self {
+        self.expires = Some(value.into());
+        self
+    }
+
+    /// Who may read or write the object.
+    ///
+    /// Default: the bucket's.
+    pub fn acl(mut self, value: ObjectAcl) -> Self {
+        self.acl = Some(value);
+        self
+    }
+
+    /// Storage class of the object.
+    ///
+    /// Default: the bucket's.
+    pub fn storage_class(mut self, value: StorageClass) -> Self {
+        self.storage_class = Some(value);
+        self
+    }
+
+    /// Tags of the object; names and values are percent-encoded for you.
+    ///
+    /// Default: none. Range: at most 10.
+    ///
+    /// Adds one pair; call it again for more.
+    pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.tagging.push((name.into(), value.into()));
+        self
+    }
+
+    /// User metadata, sent as `x-oss-meta-NAME`. Names are letters, digits and `-`, and are lowercased; values are visible ASCII.
+    ///
+    /// Default: none. Range: at most 8 KB together.
+    ///
+    /// Adds one pair; call it again for more.
+    pub fn meta(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.push((name.into(), value.into()));
+        self
+    }
+
+    /// How OSS encrypts the object at rest.
+    ///
+    /// Default: the bucket's.
+    pub fn server_side_encryption(mut self, value: ServerSideEncryption) -> Self {
+        self.server_side_encryption = Some(value);
+        self
+    }
+
+    /// KMS key id, with `server_side_encryption` KMS.
+    ///
+    /// Default: the default KMS key.
+    pub fn server_side_encryption_key_id(mut self, value: impl Into<String>) -> Self {
+        self.server_side_encryption_key_id = Some(value.into());
+        self
+    }
+
+    /// Algorithm for the data itself, with `server_side_encryption` KMS.
+    ///
+    /// Default: AES256.
+    pub fn server_side_data_encryption(mut self, value: ServerSideDataEncryption) -> Self {
+        self.server_side_data_encryption = Some(value);
+        self
+    }
+
+    /// Refuse the upload (409 `FileAlreadyExists`) if the key is taken. OSS ignores it in versioned buckets.
+    ///
+    /// Default: false.
+    pub fn forbid_overwrite(mut self, value: bool) -> Self {
+        self.forbid_overwrite = Some(value);
+        self
+    }
+
+    /// Bandwidth limit that OSS applies to this upload, in bit/s.
+    ///
+    /// Default: none. Range: 819200 to 838860800.
+    pub fn traffic_limit(mut self, value: u64) -> Self {
+        self.traffic_limit = Some(value);
+        self
+    }
+
+    /// Further request headers, sent and signed as they are. Those that the library sets itself are refused.
+    ///
+    /// Default: none.
+    ///
+    /// Adds one pair; call it again for more.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Whether the callback travels in headers or in the URL's query.
+    ///
+    /// Default: header.
+    pub fn callback_in(mut self, value: CallbackPlacement) -> Self {
+        self.callback_in = Some(value);
+        self
+    }
+
+    /// Longest time for this call, in place of the client's.
+    ///
+    /// Default: the client's. Range: above 0.
+    pub fn timeout(mut self, value: Duration) -> Self {
+        self.timeout = Some(value);
+        self
+    }
+
+    /// What to do when the request was handed over whole and its answer was lost, so that the callback may have been made. `if_not_stored` looks (HeadObject, which the key must be allowed to do): what is not stored is sent again, what is stored ends with `outcome_unknown`. `never` ends with the error. `always` sends again, and the application server must bear a second callback for one upload.
+    ///
+    /// Default: if_not_stored.
+    pub fn callback_retry(mut self, value: CallbackRetry) -> Self {
+        self.callback_retry = Some(value);
+        self
+    }
+
+    /// Sources shorter than this many bytes go in one PutObject, others in parts. Sources of unknown length go in parts, unless they end within the first one.
+    ///
+    /// Default: 16777216 (16 MiB). Range: at most 5368709120 (5 GiB).
+    pub fn threshold(mut self, value: u64) -> Self {
+        self.threshold = Some(value);
+        self
+    }
+
+    /// Bytes in a part. Without it, parts are as large as 10,000 of them must be to hold the source; those of a source of unknown length double with every thousandth.
+    ///
+    /// Default: 8388608 (8 MiB), or what the source needs. Range: 102400 (100 KiB) to 5368709120 (5 GiB).
+    pub fn part_size(mut self, value: u64) -> Self {
+        self.part_size = Some(value);
+        self
+    }
+
+    /// How many parts are under way at once. A file is read piece by piece; any other stream takes this many parts and one more of memory.
+    ///
+    /// Default: 4. Range: 1 to 64.
+    pub fn parallel(mut self, value: u64) -> Self {
+        self.parallel = Some(value);
+        self
+    }
+
+    /// Path of a file that remembers the upload, so that one that was cancelled, failed or killed goes on where it was when the same call is made again. It holds no secret, is replaced as a whole, and is removed in the end. Needs a source that is a path. Without it, an upload that fails is aborted, and OSS keeps no parts.
+    ///
+    /// Default: none.
+    pub fn checkpoint(mut self, value: impl Into<String>) -> Self {
+        self.checkpoint = Some(value.into());
+        self
+    }
+
+    /// Sets an option by its name in `api/options.toml`: the way in for other languages.
+    ///
+    /// # Errors
+    /// `invalid_argument` for an unknown name (with the nearest known one), a value of another type, or one out of range.
+    pub fn set(&mut self, name: &str, value: OptionValue) -> Result<()> {
+        match name {
+            "content_type" => self.content_type = Some(value.text("content_type")?),
+            "content_md5" => self.content_md5 = Some(value.text("content_md5")?),
+            "cache_control" => self.cache_control = Some(value.text("cache_control")?),
+            "content_disposition" => self.content_disposition = Some(value.text("content_disposition")?),
+            "content_encoding" => self.content_encoding = Some(value.text("content_encoding")?),
+            "expires" => self.expires = Some(value.text("expires")?),
+            "acl" => self.acl = Some(value.text("acl")?.parse()?),
+            "storage_class" => self.storage_class = Some(value.text("storage_class")?.parse()?),
+            "tagging" => self.tagging = value.map("tagging")?,
+            "metadata" => self.metadata = value.map("metadata")?,
+            "server_side_encryption" => {
+                self.server_side_encryption = Some(value.text("server_side_encryption")?.parse()?)
+            }
+            "server_side_encryption_key_id" => {
+                self.server_side_encryption_key_id = Some(value.text("server_side_encryption_key_id")?)
+            }
+            "server_side_data_encryption" => {
+                self.server_side_data_encryption = Some(value.text("server_side_data_encryption")?.parse()?)
+            }
+            "forbid_overwrite" => self.forbid_overwrite = Some(value.boolean("forbid_overwrite")?),
+            "traffic_limit" => self.traffic_limit = Some(value.integer("traffic_limit")?),
+            "headers" => self.headers = value.map("headers")?,
+            "callback_in" => self.callback_in = Some(value.text("callback_in")?.parse()?),
+            "timeout" => self.timeout = Some(value.duration("timeout")?),
+            "callback_retry" => self.callback_retry = Some(value.text("callback_retry")?.parse()?),
+            "threshold" => self.threshold = Some(value.integer("threshold")?),
+            "part_size" => self.part_size = Some(value.integer("part_size")?),
+            "parallel" => self.parallel = Some(value.integer("parallel")?),
+            "checkpoint" => self.checkpoint = Some(value.text("checkpoint")?),
+            _ => return Err(value::unknown(name, Self::OPTIONS)),
+        }
+        Ok(())
+    }
+
+    /// Every option of this group, as `api/options.toml` lists it.
+    pub const OPTIONS: &'static [OptionInfo] = &[
+        OptionInfo {
+            name: "content_type",
+            ty: OptionType::Text,
+            values: &[],
+            doc: "Media type of the object.",
+            default: "guessed from the key's extension; `application/octet-stream` when it tells nothing",
+        },
+        OptionInfo {
+            name: "content_md5",
+            ty: OptionType::Text,
+            values: &[],
+            doc: "Base64 of the data's MD5, which OSS checks; `auto` has it computed.",
+            default: "none: the CRC-64 is checked anyway",
+        },
+        OptionInfo {
+            name: "cache_control",
+            ty: OptionType::Text,
+            values: &[],
+            doc: "`Cache-Control` that OSS serves with the object.",
+            default: "none",
+        },
+        OptionInfo {
+            name: "content_disposition",
+            ty: OptionType::Text,
+            values: &[],
+            doc: "`Content-Disposition` that OSS serves with the object.",
+            default: "none",
+        },
+        OptionInfo {
+            name: "content_encoding",
+            ty: OptionType::Text,
+            values: &[],
+            doc: "`Content-Encoding` that OSS serves with the object. The data is stored as given.",
+            default: "none",
+        },
+        OptionInfo {
+            name: "expires",
+            ty: OptionType::Text,
+            values: &[],
+            doc: "`Expires` that OSS serves with the object, as an HTTP date.",
+            default: "none",
+        },
+        OptionInfo {
+            name: "acl",
+            ty: OptionType::Enum,
+            values: &["default", "private", "public-read", "public-read-write"],
+            doc: "Who may read or write the object.",
+            default: "the bucket's",
+        },
+        OptionInfo {
+            name: "storage_class",
+            ty: OptionType::Enum,
+            values: &["Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive"],
+            doc: "Storage class of the object.",
+            default: "the bucket's",
+        },
+        OptionInfo {
+            name: "tagging",
+            ty: OptionType::Map,
+            values: &[],
+            doc: "Tags of the object; names and values are percent-encoded for you.",
+            default: "none",
+        },
+        OptionInfo {
+            name: "metadata",
+            ty: OptionType::Map,
+            values: &[],
+            doc: "User metadata, sent as `x-oss-meta-NAME`. Names are letters, digits and `-`, and are lowercased; values are visible ASCII.",
+            default: "none",
+        },
+        OptionInfo {
+            name: "server_side_encryption",
+            ty: OptionType::Enum,
+            values: &["AES256", "KMS", "SM4"],
+            doc: "How OSS encrypts the object at rest.",
+            default: "the bucket's",
+        },
+        OptionInfo {
+            name: "server_side_encryption_key_id",
+            ty: OptionType::Text,
+            values: &[],
+            doc: "KMS key id, with `server_side_encryption` KMS.",
+            default: "the default KMS key",
+        },
+        OptionInfo {
+            name: "server_side_data_encryption",
+            ty: OptionType::Enum,
+            values: &["SM4"],
+            doc: "Algorithm for the data itself, with `server_side_encryption` KMS.",
+            default: "AES256",
+        },
+        OptionInfo {
+            name: "forbid_overwrite",
+            ty: OptionType::Bool,
+            values: &[],
+            doc: "Refuse the upload (409 `FileAlreadyExists`) if the key is taken. OSS ignores it in versioned buckets.",
+            default: "false",
+        },
+        OptionInfo {
+            name: "traffic_limit",
+            ty: OptionType::Integer,
+            values: &[],
+            doc: "Bandwidth limit that OSS applies to this upload, in bit/s.",
+            default: "none",
+        },
+        OptionInfo {
+            name: "headers",
+            ty: OptionType::Map,
+            values: &[],
+            doc: "Further request headers, sent and signed as they are. Those that the library sets itself are refused.",
+            default: "none",
+        },
+        OptionInfo {
+            name: "callback_in",
+            ty: OptionType::Enum,
+            values: &["header", "query"],
+            doc: "Whether the callback travels in headers or in the URL's query.",
+            default: "header",
+        },
+        OptionInfo {
+            name: "timeout",
+            ty: OptionType::Duration,
+            values: &[],
+            doc: "Longest time for this call, in place of the client's.",
+            default: "the client's",
+        },
+        OptionInfo {
+            name: "callback_retry",
+            ty: OptionType::Enum,
+            values: &["if_not_stored", "never", "always"],
+            doc: "What to do when the request was handed over whole and its answer was lost, so that the callback may have been made. `if_not_stored` looks (HeadObject, which the key must be allowed to do): what is not stored is sent again, what is stored ends with `outcome_unknown`. `never` ends with the error. `always` sends again, and the application server must bear a second callback for one upload.",
+            default: "if_not_stored",
+        },
+        OptionInfo {
+            name: "threshold",
+            ty: OptionType::Integer,
+            values: &[],
+            doc: "Sources shorter than this many bytes go in one PutObject, others in parts. Sources of unknown length go in parts, unless they end within the first one.",
+            default: "16777216 (16 MiB)",
+        },
+        OptionInfo {
+            name: "part_size",
+            ty: OptionType::Integer,
+            values: &[],
+            doc: "Bytes in a part. Without it, parts are as large as 10,000 of them must be to hold the source; those of a source of unknown length double with every thousandth.",
+            default: "8388608 (8 MiB), or what the source needs",
+        },
+        OptionInfo {
+            name: "parallel",
+            ty: OptionType::Integer,
+            values: &[],
+            doc: "How many parts are under way at once. A file is read piece by piece; any other stream takes this many parts and one more of memory.",
+            default: "4",
+        },
+        OptionInfo {
+            name: "checkpoint",
+            ty: OptionType::Text,
+            values: &[],
+            doc: "Path of a file that remembers the upload, so that one that was cancelled, failed or killed goes on where it was when the same call is made again. It holds no secret, is replaced as a whole, and is removed in the end. Needs a source that is a path. Without it, an upload that fails is aborted, and OSS keeps no parts.",
+            default: "none",
+        },
+    ];
+}
+
+impl UploadOptions {
+    /// Those options that describe the object.
+    pub(crate) fn of_object(&self) -> PutOptions {
+        PutOptions {
+            content_type: self.content_type.clone(),
+            content_md5: self.content_md5.clone(),
+            cache_control: self.cache_control.clone(),
+            content_disposition: self.content_disposition.clone(),
+            content_encoding: self.content_encoding.clone(),
+            expires: self.expires.clone(),
+            acl: self.acl,
+            storage_class: self.storage_class,
+            tagging: self.tagging.clone(),
+            metadata: self.metadata.clone(),
+            server_side_encryption: self.server_side_encryption,
+            server_side_encryption_key_id: self.server_side_encryption_key_id.clone(),
+            server_side_data_encryption: self.server_side_data_encryption,
+            forbid_overwrite: self.forbid_overwrite,
+            traffic_limit: self.traffic_limit,
+            headers: self.headers.clone(),
+            callback_in: self.callback_in,
+            timeout: self.timeout,
+            callback_retry: self.callback_retry,
+        }
+    }
 }
 
 /// Options of a [`Callback`](crate::Callback); made by [`Callback::builder`](crate::Callback::builder).

@@ -1,9 +1,8 @@
 //! The bytes on their way out: cut into pieces so that progress can be seen, counted, and summed in
 //! the same pass.
 
-use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -11,43 +10,72 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::body::{Feed, PIECE_BYTES};
 use crate::checksum::Crc64;
-
-/// Large enough that system calls do not show, small enough to stay in the second-level cache
-/// between the checksum and the write.
-const PIECE_BYTES: usize = 256 * 1024;
+use crate::error::Error;
 
 /// A request body, and what has become of it. Shared between the sender, which takes pieces, and the
 /// call, which asks how far it got.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    data: Bytes,
+    length: Option<u64>,
+    data: Mutex<Data>,
     taken: AtomicU64,
+    /// Without an announced length the end must have been passed on too.
+    ended: AtomicBool,
     started: Instant,
     moved_ns: AtomicU64,
     crc: Mutex<Crc64>,
+    failure: Mutex<Option<Error>>,
+}
+
+#[derive(Debug)]
+enum Data {
+    Bytes(Bytes),
+    Feed(Feed),
 }
 
 impl Outgoing {
-    pub fn new(data: Bytes) -> Arc<Outgoing> {
+    /// Bytes in memory.
+    pub fn new(bytes: Bytes) -> Arc<Outgoing> {
+        Outgoing::with(Some(bytes.len() as u64), Data::Bytes(bytes))
+    }
+
+    /// What a source gives while it is read.
+    pub fn of_feed(feed: Feed) -> Arc<Outgoing> {
+        Outgoing::with(feed.length, Data::Feed(feed))
+    }
+
+    fn with(length: Option<u64>, data: Data) -> Arc<Outgoing> {
         Arc::new(Outgoing {
-            data,
+            length,
+            data: Mutex::new(data),
             taken: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
             started: Instant::now(),
             moved_ns: AtomicU64::new(0),
             crc: Mutex::new(Crc64::new()),
+            failure: Mutex::new(None),
         })
     }
 
-    /// Length in bytes.
-    pub fn len(&self) -> u64 {
-        self.data.len() as u64
+    /// Bytes that are announced, if their number is known.
+    pub fn length(&self) -> Option<u64> {
+        self.length
     }
 
     /// Whether every byte was handed to the connection. While it is false, the server cannot have
     /// the whole request; once it is true, it may.
     pub fn is_handed_over(&self) -> bool {
-        self.taken.load(Ordering::Acquire) == self.len()
+        match self.length {
+            Some(length) => self.taken() == length,
+            None => self.ended.load(Ordering::Acquire),
+        }
+    }
+
+    /// Bytes handed to the connection so far.
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Acquire)
     }
 
     /// CRC-64 of all bytes, once they are handed over.
@@ -55,7 +83,12 @@ impl Outgoing {
         if !self.is_handed_over() {
             return None;
         }
-        Some(self.crc.lock().unwrap_or_else(PoisonError::into_inner).value())
+        Some(locked(&self.crc).value())
+    }
+
+    /// Why the source could not be read, if that is what ended the request.
+    pub fn take_failure(&self) -> Option<Error> {
+        locked(&self.failure).take()
     }
 
     /// Notes that bytes moved, in either direction.
@@ -68,47 +101,87 @@ impl Outgoing {
     pub fn last_moved(&self) -> Instant {
         self.started + Duration::from_nanos(self.moved_ns.load(Ordering::Relaxed))
     }
+
+    fn pass_on(&self, piece: Bytes, crc: Crc64) -> Frame<Bytes> {
+        *locked(&self.crc) = crc;
+        self.touch();
+        self.taken.fetch_add(piece.len() as u64, Ordering::AcqRel);
+        Frame::data(piece)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One sending of an [`Outgoing`].
 pub(super) struct Pieces {
     outgoing: Arc<Outgoing>,
-    at: usize,
 }
 
 impl Pieces {
     pub fn new(outgoing: Arc<Outgoing>) -> Pieces {
-        Pieces { outgoing, at: 0 }
+        Pieces { outgoing }
     }
 }
 
+/// The source failed; what went wrong is kept in the [`Outgoing`].
+#[derive(Debug)]
+pub(super) struct SourceFailed;
+
+impl std::fmt::Display for SourceFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the source failed")
+    }
+}
+
+impl std::error::Error for SourceFailed {}
+
 impl Body for Pieces {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = SourceFailed;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let length = self.outgoing.data.len();
-        if self.at == length {
-            return Poll::Ready(None);
-        }
-        let end = length.min(self.at + PIECE_BYTES);
-        let piece = self.outgoing.data.slice(self.at..end);
-        self.at = end;
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, SourceFailed>>> {
         let outgoing = &self.outgoing;
-        outgoing.crc.lock().unwrap_or_else(PoisonError::into_inner).update(&piece);
-        outgoing.touch();
-        outgoing.taken.store(end as u64, Ordering::Release);
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        let mut data = locked(&outgoing.data);
+        match &mut *data {
+            Data::Bytes(left) => {
+                if left.is_empty() {
+                    return Poll::Ready(None);
+                }
+                let piece = left.split_to(left.len().min(PIECE_BYTES));
+                let mut crc = locked(&outgoing.crc).clone();
+                crc.update(&piece);
+                Poll::Ready(Some(Ok(outgoing.pass_on(piece, crc))))
+            }
+            Data::Feed(feed) => match std::task::ready!(feed.pieces.poll_recv(context)) {
+                Some(Ok(piece)) => {
+                    let frame = outgoing.pass_on(piece.bytes, Crc64::resume(piece.crc64));
+                    Poll::Ready(Some(Ok(frame)))
+                }
+                Some(Err(error)) => {
+                    *locked(&outgoing.failure) = Some(error);
+                    Poll::Ready(Some(Err(SourceFailed)))
+                }
+                None => {
+                    outgoing.ended.store(true, Ordering::Release);
+                    Poll::Ready(None)
+                }
+            },
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.at == self.outgoing.data.len()
+        self.outgoing.length.is_some_and(|length| self.outgoing.taken() == length)
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact((self.outgoing.data.len() - self.at) as u64)
+        match self.outgoing.length {
+            Some(length) => SizeHint::with_exact(length - self.outgoing.taken().min(length)),
+            None => SizeHint::default(),
+        }
     }
 }

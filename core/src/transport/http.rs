@@ -111,7 +111,9 @@ impl HttpTransport {
         let mut wire = reqwest::Request::new(method, parsed);
         *wire.headers_mut() = headers;
         // Said by us, as the engine leaves it out for an empty body, and OSS then answers 411.
-        wire.headers_mut().insert(CONTENT_LENGTH, outgoing.len().into());
+        if let Some(length) = outgoing.length() {
+            wire.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
         *wire.body_mut() = Some(reqwest::Body::wrap(Pieces::new(Arc::clone(&outgoing))));
         settle().await;
         outgoing.touch();
@@ -202,11 +204,28 @@ impl Chunks {
 pub(super) fn classify(error: reqwest::Error) -> Failure {
     let cause = match (error.is_connect(), error.is_timeout()) {
         (true, true) => FailureCause::ConnectTimeout,
+        (true, false) if distrusts(&error) => FailureCause::Untrusted,
         (true, false) => FailureCause::Connect,
         _ if error.is_builder() => FailureCause::Malformed,
         _ => FailureCause::Broken,
     };
     failure(cause, error)
+}
+
+/// Whether the server's certificate was refused, by the one in the chain of causes that knows.
+fn distrusts(error: &reqwest::Error) -> bool {
+    let mut next = std::error::Error::source(error);
+    while let Some(source) = next {
+        let tls = match source.downcast_ref::<std::io::Error>() {
+            Some(io) => io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
+            None => source.downcast_ref::<rustls::Error>(),
+        };
+        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
+            return true;
+        }
+        next = source.source();
+    }
+    false
 }
 
 /// The error's whole chain of causes as text, without the URL, which may hold a signature.

@@ -53,6 +53,8 @@ pub(crate) enum FailureCause {
     Connect,
     /// As `Connect`, for want of time.
     ConnectTimeout,
+    /// The server's certificate is not trusted: nothing was sent, and nothing will change by itself.
+    Untrusted,
     /// No byte moved for too long.
     Idle,
     /// The connection broke, or the answer was not HTTP.

@@ -104,6 +104,12 @@ class Client:
         ca_certificates (str):
             Further root certificates to trust, as PEM text, beside those of the platform.
             Default: none.
+        retries (int):
+            How often a request is sent again when that is safe: no connection, the data not handed over
+            whole, OSS refused it for now (503, 429), clocks apart. Pauses grow from 0.1 s to 10 s, each
+            drawn at random. What holds after a lost answer to a request with a callback, `callback_retry`
+            says.
+            Default: 5. Range: 0 to 100.
 
     Raises InvalidArgumentError for an option that is malformed, missing or unknown, and CredentialsError
     if there are no credentials. Nothing is sent.
@@ -138,6 +144,7 @@ class Client:
         user_agent: str | None = None,
         proxy: str | None = None,
         ca_certificates: str | None = None,
+        retries: int | None = None,
         **unknown: Never,
     ) -> None:
         options: dict[str, Any] = {
@@ -161,6 +168,7 @@ class Client:
             "user_agent": user_agent,
             "proxy": proxy,
             "ca_certificates": ca_certificates,
+            "retries": retries,
         }
         self._native = _native.Client(options | unknown if unknown else options)
 
@@ -189,6 +197,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         callback_in: Literal["header", "query"] | None = None,
         timeout: float | timedelta | None = None,
+        callback_retry: Literal["if_not_stored", "never", "always"] | None = None,
         **unknown: Never,
     ) -> CallbackReply:
         """Uploads an object, has OSS call the application server, and returns its answer.
@@ -254,6 +263,13 @@ class Client:
             timeout (float seconds | timedelta):
                 Longest time for this call, in place of the client's.
                 Default: the client's. Range: above 0.
+            callback_retry ("if_not_stored" | "never" | "always"):
+                What to do when the request was handed over whole and its answer was lost, so that the
+                callback may have been made. `if_not_stored` looks (HeadObject, which the key must be
+                allowed to do): what is not stored is sent again, what is stored ends with
+                `outcome_unknown`. `never` ends with the error. `always` sends again, and the application
+                server must bear a second callback for one upload.
+                Default: if_not_stored.
 
         Raises CallbackFailedError if the object is stored, but the application server did not answer as
         OSS demands; InvalidArgumentError before anything is sent; and the other subclasses of
@@ -278,6 +294,7 @@ class Client:
             "headers": headers,
             "callback_in": callback_in,
             "timeout": timeout,
+            "callback_retry": callback_retry,
         }
         return self._native.put(bucket, key, data, callback, options | unknown if unknown else options)
 

@@ -104,8 +104,12 @@ impl Api {
         Ok(api)
     }
 
+    /// The options of a group, those that it inherits first.
     pub fn group<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a ApiOption> {
-        self.options.iter().filter(move |option| option.group == group)
+        // What describes the object holds however the object travels.
+        let inherited = if group == "upload" { "put" } else { "" };
+        let own = self.options.iter().filter(move |option| option.group == group);
+        self.options.iter().filter(move |option| option.group == inherited).chain(own)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -126,7 +130,7 @@ impl Api {
         }
         for option in &self.options {
             let name = format!("options.toml: {}.{}", option.group, option.name);
-            if !["client", "put", "callback"].contains(&option.group.as_str()) {
+            if !["client", "put", "upload", "callback"].contains(&option.group.as_str()) {
                 return Err(format!("{name}: unknown group"));
             }
             if (option.ty == OptionType::Enum) != (option.enum_name.is_some() && !option.values.is_empty()) {

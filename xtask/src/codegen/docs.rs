@@ -16,12 +16,17 @@ pub fn options(api: &Api) -> Output {
     );
     for (group, title, about) in [
         ("client", "Client", "Given once, when a client is made: `Client::builder()` in Rust."),
-        ("put", "Upload", "Given with one upload: `PutOptions` in Rust."),
+        ("put", "Upload", "Given with one upload: `PutOptions` in Rust, and `UploadOptions` for large ones."),
+        (
+            "upload",
+            "Large upload",
+            "Given with one upload of a file or stream, beside those above: `UploadOptions` in Rust.",
+        ),
         ("callback", "Callback", "What OSS shall send, and how: `Callback::builder(url)` in Rust."),
     ] {
         write!(out, "\n## {title}\n\n{about}\n\n").unwrap();
         out.push_str("| Option | Type | Default | Meaning |\n| --- | --- | --- | --- |\n");
-        for option in api.group(group) {
+        for option in api.options.iter().filter(|option| option.group == group) {
             let range = option.range.as_ref().map(|range| format!(" Range: {range}.")).unwrap_or_default();
             row(
                 &mut out,

@@ -122,6 +122,11 @@ pub fn options(api: &Api) -> Output {
         ),
         ("put", "PutOptions", "Options of one upload. All are optional."),
         (
+            "upload",
+            "UploadOptions",
+            "Options of one upload in parts: those of [`PutOptions`], and its own. All are optional.",
+        ),
+        (
             "callback",
             "CallbackBuilder",
             "Options of a [`Callback`](crate::Callback); made by [`Callback::builder`](crate::Callback::builder).",
@@ -233,6 +238,20 @@ fn group_type(out: &mut String, api: &Api, group: &str, ty: &str, doc: &str) {
         .unwrap();
     }
     out.push_str("];\n}\n\n");
+    if group == "upload" {
+        conversion(out, api);
+    }
+}
+
+/// What an upload in parts hands on to the request that makes the object.
+fn conversion(out: &mut String, api: &Api) {
+    out.push_str("impl UploadOptions {\n/// Those options that describe the object.\npub(crate) fn of_object(&self) -> PutOptions { PutOptions {\n");
+    for option in api.options.iter().filter(|option| option.group == "put") {
+        let owned = matches!(option.ty, OptionType::String | OptionType::Secret | OptionType::Map);
+        let clone = if owned { ".clone()" } else { "" };
+        writeln!(out, "{0}: self.{0}{clone},", option.name).unwrap();
+    }
+    out.push_str("} }\n}\n\n");
 }
 
 fn setter(out: &mut String, option: &ApiOption) {

@@ -1,0 +1,44 @@
+//! Whether data that was lent for a call is let go when the call ends.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Source;
+
+/// Tells whether the data of a call is still held once the call has ended. The connection may hold it:
+/// OSS may answer before it has read all, and then the rest of the request is still on its way out.
+#[derive(Debug, Default)]
+pub(crate) struct Lease(Arc<()>);
+
+impl Lease {
+    pub fn is_held(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+}
+
+impl Source {
+    /// The same data, and a lease that tells whether any part of it is still held somewhere. What is read
+    /// while it is sent is the library's own, and never held.
+    pub fn leased(self) -> (Source, Lease) {
+        let lease = Lease::default();
+        let source = match self {
+            Source::Bytes(bytes) => {
+                Source::Bytes(Bytes::from_owner(Leased { bytes, _lease: Arc::clone(&lease.0) }))
+            }
+            other => other,
+        };
+        (source, lease)
+    }
+}
+
+struct Leased {
+    bytes: Bytes,
+    _lease: Arc<()>,
+}
+
+impl AsRef<[u8]> for Leased {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}

@@ -1,0 +1,104 @@
+//! Requests that carry a callback: PutObject and CompleteMultipartUpload. They are sent again only when
+//! they cannot have been carried out, or when the caller wants it all the same.
+
+use tokio::time::Instant;
+
+use super::exchange::{Budget, Call, Failed, NOTHING_STORED, Parcel, UNSURE, cannot_repeat, out_of_time};
+use super::look::{Found, Sought, look};
+use super::reply::CallbackReply;
+use super::{Inner, answer};
+use crate::error::{Error, ErrorKind, Result, ServiceFacts, StoredObject};
+use crate::options::CallbackRetry;
+use crate::retry::{self, Fate, Step};
+use crate::transport::Transport;
+
+/// Sends a request with a callback. `crc64` is that of the whole object where the request's own data
+/// is not the object's.
+pub(super) async fn send(
+    client: &Inner,
+    transport: &dyn Transport,
+    call: &Call,
+    parcel: &Parcel,
+    crc64: Option<u64>,
+    mode: CallbackRetry,
+    budget: &mut Budget,
+) -> Result<CallbackReply> {
+    let since = Instant::now();
+    let (bucket, key) = (call.sign.bucket.as_deref(), call.sign.key.as_deref());
+    let mut before: Option<Failed> = None;
+    let mut unclear = false;
+    loop {
+        let outgoing = match (parcel.outgoing()?, before.take()) {
+            (Some(outgoing), _) => outgoing,
+            (None, Some(failed)) => return Err(cannot_repeat(failed.error, true)),
+            (None, None) => return Err(Error::new(ErrorKind::Source, "the stream was used up")),
+        };
+        let sent = |taken: Option<u64>| crc64.or(taken);
+        let attempt =
+            call.attempt(client, transport, &outgoing, client.timeouts.read, |response, outgoing| {
+                answer::judge_put(response, sent(outgoing.crc64()))
+            });
+        let mut failed = match tokio::time::timeout_at(budget.deadline, attempt).await {
+            Ok(Ok(reply)) => {
+                tracing::debug!(bucket, key, request_id = reply.request_id(), "uploaded");
+                return Ok(reply);
+            }
+            Ok(Err(failed)) => failed,
+            Err(_) => {
+                let hint = if outgoing.is_handed_over() { UNSURE } else { NOTHING_STORED };
+                Failed::settled(out_of_time().with_hint(hint))
+            }
+        };
+        tracing::debug!(bucket, key, kind = failed.error.kind().name(), error = %failed.error, "not uploaded");
+        if unclear && is_trace_of_success(&failed.error) {
+            failed.fate = Fate::Unclear;
+        }
+        unclear |= failed.fate == Fate::Unclear;
+        match retry::step(failed.fate, Some(mode)) {
+            Step::GiveUp => return Err(unsure(failed)),
+            Step::Again => {}
+            Step::Look => {
+                let (bucket, key) = (bucket.unwrap_or_default(), key.unwrap_or_default());
+                let sought = Sought { bucket, key, crc64: sent(outgoing.crc64()), since: Some(since) };
+                let looking = look(client, transport, &sought);
+                match tokio::time::timeout_at(budget.deadline, looking).await {
+                    Ok(Found::Stored(object)) => return Err(outcome_unknown(object, failed.error)),
+                    Ok(Found::NotStored) => {}
+                    Ok(Found::CannotTell) | Err(_) => return Err(unsure(failed)),
+                }
+            }
+        }
+        if !budget.pause().await {
+            return Err(failed.error);
+        }
+        before = Some(failed);
+    }
+}
+
+/// Errors that, after an attempt whose answer was lost, hint that it succeeded after all.
+fn is_trace_of_success(error: &Error) -> bool {
+    matches!(error.code(), Some("NoSuchUpload" | "FileAlreadyExists"))
+}
+
+fn unsure(failed: Failed) -> Error {
+    if failed.fate == Fate::Unclear { failed.error.with_hint(UNSURE) } else { failed.error }
+}
+
+/// The object is there, and nobody knows what the callback came to.
+pub(super) fn outcome_unknown(object: StoredObject, lost: Error) -> Error {
+    let facts = ServiceFacts {
+        status: lost.status(),
+        request_id: lost.request_id().map(str::to_owned),
+        ..ServiceFacts::default()
+    };
+    Error::new(
+        ErrorKind::OutcomeUnknown,
+        format!("the object is stored, but what the callback came to is not known: {}", lost.message()),
+    )
+    .with_stored(object)
+    .with_service(facts)
+    .with_hint(
+        "Ask the application server whether it has been called for this object; do not upload it again.",
+    )
+    .with_source(lost)
+}

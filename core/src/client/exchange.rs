@@ -1,0 +1,311 @@
+//! One request, signed and sent as often as it takes: what is common to all operations.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use tokio::time::Instant;
+
+use super::{Inner, answer};
+use crate::body::{FileSource, Source, feed_stream};
+use crate::encode::push_query;
+use crate::endpoint::Target;
+use crate::error::{Error, ErrorKind, Result};
+use crate::retry::{self, Fate, Step};
+use crate::sign::SignRequest;
+use crate::transport::{Failure, FailureCause, Outgoing, Request, Response, Transport};
+
+/// PutObject and UploadPart take at most 5 GB (OSS, PutObject).
+pub(super) const REQUEST_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
+
+pub(super) const UNSURE: &str = "The object may or may not be stored, and the callback may have been made.";
+pub(super) const NOTHING_STORED: &str = "Nothing was stored.";
+
+/// A checked request, ready to be signed.
+pub(super) struct Call {
+    method: Method,
+    target: Target,
+    pub sign: SignRequest,
+}
+
+/// An attempt without success, and what is known of it.
+pub(super) struct Failed {
+    pub error: Error,
+    pub fate: Fate,
+}
+
+impl Failed {
+    pub fn settled(error: Error) -> Failed {
+        Failed { error, fate: Fate::Settled }
+    }
+}
+
+/// How long a call may go on, and how often it may try.
+pub(super) struct Budget {
+    pub deadline: Instant,
+    retries: u32,
+    used: u32,
+}
+
+impl Budget {
+    pub fn new(deadline: Instant, retries: u32) -> Budget {
+        Budget { deadline, retries, used: 0 }
+    }
+
+    /// Waits before another attempt; false, at once, if there is none left, or no time for it.
+    pub async fn pause(&mut self) -> bool {
+        if self.used >= self.retries {
+            return false;
+        }
+        let pause = retry::pause(self.used, retry::random());
+        self.used += 1;
+        if Instant::now() + pause >= self.deadline {
+            return false;
+        }
+        tokio::time::sleep(pause).await;
+        true
+    }
+}
+
+/// The data of one request, however often it is sent.
+pub(super) struct Parcel {
+    data: Data,
+    /// The sending under way, for whoever wants to see how far it is.
+    current: Mutex<Weak<Outgoing>>,
+}
+
+enum Data {
+    Bytes(Bytes),
+    Range {
+        file: Arc<FileSource>,
+        offset: u64,
+        length: u64,
+    },
+    /// Can be read once.
+    Stream(Arc<Outgoing>),
+}
+
+impl Parcel {
+    fn new(data: Data) -> Parcel {
+        Parcel { data, current: Mutex::default() }
+    }
+
+    /// All of a source.
+    pub fn whole(source: Source) -> Result<Parcel> {
+        Ok(match source {
+            Source::Bytes(bytes) => Parcel::of_bytes(bytes),
+            Source::File(file) => Parcel::of_range(Arc::clone(&file), 0, file.length),
+            Source::Stream { reader, length } => {
+                let feed = feed_stream(reader, length, REQUEST_BYTES_MAX)?;
+                Parcel::new(Data::Stream(Outgoing::of_feed(feed)))
+            }
+        })
+    }
+
+    pub fn of_bytes(bytes: Bytes) -> Parcel {
+        Parcel::new(Data::Bytes(bytes))
+    }
+
+    pub fn of_range(file: Arc<FileSource>, offset: u64, length: u64) -> Parcel {
+        Parcel::new(Data::Range { file, offset, length })
+    }
+
+    pub fn empty() -> Parcel {
+        Parcel::of_bytes(Bytes::new())
+    }
+
+    /// The data, on its way out once more. `None` if it cannot be sent again.
+    pub fn outgoing(&self) -> Result<Option<Arc<Outgoing>>> {
+        let outgoing = match &self.data {
+            Data::Bytes(bytes) => Outgoing::new(bytes.clone()),
+            Data::Range { file, offset, length } => Outgoing::of_feed(file.feed(*offset, *length)?),
+            Data::Stream(outgoing) if outgoing.taken() == 0 => Arc::clone(outgoing),
+            Data::Stream(_) => return Ok(None),
+        };
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&outgoing);
+        Ok(Some(outgoing))
+    }
+
+    /// Bytes handed to the connection in the sending under way.
+    pub fn taken(&self) -> u64 {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        current.map_or(0, |outgoing| outgoing.taken())
+    }
+
+    /// The data, if it is in memory.
+    pub fn bytes(&self) -> Option<Bytes> {
+        match &self.data {
+            Data::Bytes(bytes) => Some(bytes.clone()),
+            _ => None,
+        }
+    }
+
+    /// Gives `take` the data, where it can be read more than once.
+    pub fn scan(&self, mut take: impl FnMut(&[u8])) -> Result<()> {
+        match &self.data {
+            Data::Bytes(bytes) => take(bytes),
+            Data::Range { file, offset, length } => file.scan(*offset, *length, take)?,
+            Data::Stream(_) => return Err(Error::new(ErrorKind::Bug, "a stream cannot be read twice")),
+        }
+        Ok(())
+    }
+}
+
+/// The error for data that would have to be sent again and cannot be.
+pub(super) fn cannot_repeat(error: Error, nothing_stored: bool) -> Error {
+    let outcome = if nothing_stored { NOTHING_STORED } else { UNSURE };
+    error.with_hint(format!(
+        "{outcome} It was not tried again, as the source is a stream that can be read only once."
+    ))
+}
+
+impl Call {
+    pub fn new(
+        client: &Inner,
+        method: Method,
+        (bucket, key): (&str, &str),
+        query: Vec<(String, Option<String>)>,
+        headers: Vec<(String, String)>,
+    ) -> Result<Call> {
+        let target = client.endpoint.target(client.addressing, Some(bucket), Some(key))?;
+        let sign = SignRequest {
+            method: method.as_str().to_owned(),
+            bucket: Some(bucket.to_owned()),
+            key: Some(key.to_owned()),
+            query,
+            headers,
+            additional_headers: Vec::new(),
+        };
+        Ok(Call { method, target, sign })
+    }
+
+    /// Signs, sends once, and has `judge` look at the answer.
+    pub async fn attempt<T>(
+        &self,
+        client: &Inner,
+        transport: &dyn Transport,
+        outgoing: &Arc<Outgoing>,
+        idle_timeout: Duration,
+        judge: impl FnOnce(Response, &Outgoing) -> Result<T>,
+    ) -> Result<T, Failed> {
+        let signer = client.signers.current().await.map_err(Failed::settled)?;
+        let signed = signer.sign(&self.sign, client.clock.now()).map_err(Failed::settled)?;
+        let headers = self.sign.headers.iter().cloned().chain(signed.headers);
+        let request = Request {
+            method: self.method.clone(),
+            url: address(&self.target, &self.sign.query),
+            headers: header_map(headers).map_err(Failed::settled)?,
+            body: Arc::clone(outgoing),
+            idle_timeout,
+        };
+        let response = match transport.send(request).await {
+            Ok(response) => response,
+            Err(failure) => return Err(self.unanswered(failure, outgoing)),
+        };
+        let date = answer::text(&response.headers, "date");
+        judge(response, outgoing).map_err(|error| {
+            let fate = match retry::fate_of_answer(&error) {
+                // Credentials that have expired early; asked again, their source may have others.
+                Fate::Settled if is_expired(&error) && client.signers.refused(&signer) => Fate::NotDone,
+                Fate::Skewed if !date.is_some_and(|date| client.clock.learn(&date)) => Fate::Settled,
+                fate => fate,
+            };
+            Failed { error, fate }
+        })
+    }
+
+    /// Sends until it is answered for good. For requests that can be repeated freely.
+    pub async fn repeat<T>(
+        &self,
+        client: &Inner,
+        transport: &dyn Transport,
+        parcel: &Parcel,
+        budget: &mut Budget,
+        mut judge: impl FnMut(Response, &Outgoing) -> Result<T>,
+    ) -> Result<T> {
+        let mut before: Option<Error> = None;
+        loop {
+            let outgoing = match (parcel.outgoing()?, before.take()) {
+                (Some(outgoing), _) => outgoing,
+                (None, error) => return Err(cannot_repeat(error.unwrap_or_else(used_up), true)),
+            };
+            let attempt = self.attempt(client, transport, &outgoing, client.timeouts.read, &mut judge);
+            let failed = match tokio::time::timeout_at(budget.deadline, attempt).await {
+                Ok(Ok(done)) => return Ok(done),
+                Ok(Err(failed)) => failed,
+                Err(_) => return Err(out_of_time()),
+            };
+            // A damaged part is simply sent again.
+            let damaged = failed.error.kind() == ErrorKind::Integrity;
+            let again = damaged || retry::step(failed.fate, None) == Step::Again;
+            if !again || !budget.pause().await {
+                return Err(failed.error);
+            }
+            tracing::debug!(error = %failed.error, "trying again");
+            before = Some(failed.error);
+        }
+    }
+
+    fn unanswered(&self, failure: Failure, outgoing: &Outgoing) -> Failed {
+        if let Some(error) = outgoing.take_failure() {
+            return Failed::settled(error);
+        }
+        let host = &self.target.authority;
+        let Failure { cause, message } = failure;
+        let handed_over = outgoing.is_handed_over();
+        let hint = if handed_over { UNSURE } else { NOTHING_STORED };
+        let error = match cause {
+            FailureCause::Connect | FailureCause::Untrusted => {
+                Error::new(ErrorKind::Network, format!("cannot connect to {host}: {message}"))
+            }
+            FailureCause::ConnectTimeout => {
+                Error::new(ErrorKind::Timeout, format!("connecting to {host} took too long: {message}"))
+            }
+            FailureCause::Idle => {
+                Error::new(ErrorKind::Timeout, format!("{host} does not respond: {message}")).with_hint(hint)
+            }
+            FailureCause::Broken | FailureCause::TooLong => {
+                Error::new(ErrorKind::Network, format!("the exchange with {host} broke: {message}"))
+                    .with_hint(hint)
+            }
+            FailureCause::Malformed => Error::new(ErrorKind::InvalidArgument, message),
+        };
+        Failed { error, fate: retry::fate_of_failure(cause, handed_over) }
+    }
+}
+
+fn is_expired(error: &Error) -> bool {
+    matches!(error.code(), Some("SecurityTokenExpired" | "InvalidSecurityToken"))
+}
+
+fn used_up() -> Error {
+    Error::new(ErrorKind::Source, "the stream was read in part")
+}
+
+/// The call as a whole took too long.
+pub(super) fn out_of_time() -> Error {
+    Error::new(ErrorKind::Timeout, "the call took longer than its timeout")
+}
+
+fn address(target: &Target, query: &[(String, Option<String>)]) -> String {
+    let mut address = format!("{}://{}{}", target.scheme, target.authority, target.path);
+    if !query.is_empty() {
+        address.push('?');
+        push_query(&mut address, query.iter().map(|(name, value)| (name.as_str(), value.as_deref())));
+    }
+    address
+}
+
+fn header_map(headers: impl Iterator<Item = (String, String)>) -> Result<HeaderMap> {
+    let mut map = HeaderMap::with_capacity(16);
+    for (name, value) in headers {
+        let bad = || Error::invalid_argument("headers", format!("`{name}` is not a header that can be sent"));
+        let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
+        let mut value = HeaderValue::from_str(&value).map_err(|_| bad())?;
+        // Keeps them out of the HTTP client's own debug output.
+        value.set_sensitive(matches!(parsed.as_str(), "authorization" | "x-oss-security-token"));
+        map.append(parsed, value);
+    }
+    Ok(map)
+}

@@ -1,0 +1,134 @@
+//! A look at what is stored, for when an answer was lost: HeadObject, and what follows from it.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, Method};
+use tokio::time::Instant;
+
+use super::exchange::{Budget, Call, Parcel};
+use super::{Inner, answer};
+use crate::error::{Result, StoredObject};
+use crate::transport::Transport;
+
+/// Looks are small and quick, and a call that has lost an answer has waited long enough.
+const LOOKS: u32 = 2;
+const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A request whose connection broke may still be in OSS's hands: only what is absent twice, this long
+/// apart, counts as absent.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// `Last-Modified` and `Date` have whole seconds.
+const RESOLUTION: Duration = Duration::from_secs(1);
+
+/// What a look tells.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// The object that was sent is there.
+    Stored(StoredObject),
+    /// It is not: there is none, or one from before.
+    NotStored,
+    /// Looking was refused, failed, or showed an object that somebody else may have put there since.
+    CannotTell,
+}
+
+/// What is looked for.
+pub(super) struct Sought<'a> {
+    pub bucket: &'a str,
+    pub key: &'a str,
+    /// CRC-64 of what was sent, where it is known.
+    pub crc64: Option<u64>,
+    /// When the first attempt began; `None` if that was in an earlier process, where the data alone tells.
+    pub since: Option<Instant>,
+}
+
+/// Looks, and once more if the object is absent.
+pub(super) async fn look(client: &Inner, transport: &dyn Transport, sought: &Sought<'_>) -> Found {
+    match look_once(client, transport, sought).await {
+        Ok(Found::NotStored) => {
+            tokio::time::sleep(SETTLE).await;
+            look_once(client, transport, sought).await.unwrap_or(Found::CannotTell)
+        }
+        Ok(found) => found,
+        Err(error) => {
+            tracing::debug!(%error, "what became of the upload cannot be seen");
+            Found::CannotTell
+        }
+    }
+}
+
+async fn look_once(client: &Inner, transport: &dyn Transport, sought: &Sought<'_>) -> Result<Found> {
+    let call = Call::new(client, Method::HEAD, (sought.bucket, sought.key), Vec::new(), Vec::new())?;
+    let mut budget = Budget::new(Instant::now() + client.timeouts.read.min(LOOK_TIMEOUT), LOOKS);
+    call.repeat(client, transport, &Parcel::empty(), &mut budget, |response, _| match response.status {
+        200 => Ok(judge(
+            &response.headers,
+            sought.crc64,
+            sought.since.map(|since| since.elapsed()),
+            client.clock.now(),
+        )),
+        404 => Ok(Found::NotStored),
+        _ => Err(answer::service_error(&response)),
+    })
+    .await
+}
+
+/// `elapsed` is how long ago the upload began, `now` what this machine takes for OSS's time.
+fn judge(headers: &HeaderMap, crc64: Option<u64>, elapsed: Option<Duration>, now: SystemTime) -> Found {
+    let time = |name: &str| httpdate::parse_http_date(&answer::text(headers, name)?).ok();
+    let Some(modified) = time("last-modified") else { return Found::CannotTell };
+    // OSS's own clock where it can be had: the two times then come from one clock.
+    let begun = elapsed.and_then(|elapsed| time("date").unwrap_or(now).checked_sub(elapsed + RESOLUTION));
+    let since = begun.is_none_or(|begun| modified >= begun);
+    let stored = answer::stored(headers);
+    match (crc64, stored.crc64) {
+        // The same data from before is not what was sent now.
+        _ if !since => Found::NotStored,
+        (Some(sent), Some(theirs)) if sent == theirs => Found::Stored(stored),
+        // Somebody has written there since; whether over ours, nobody can tell.
+        _ => Found::CannotTell,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: &str = "Sun, 22 Nov 2026 12:00:30 GMT";
+
+    fn verdict(modified: &str, theirs: Option<&str>, sent: Option<u64>, elapsed: u64) -> Found {
+        let mut headers = HeaderMap::new();
+        headers.insert("date", NOW.parse().unwrap());
+        headers.insert("etag", "\"E\"".parse().unwrap());
+        headers.insert("last-modified", modified.parse().unwrap());
+        if let Some(crc) = theirs {
+            headers.insert("x-oss-hash-crc64ecma", crc.parse().unwrap());
+        }
+        // The machine's own clock is far off, and must not matter.
+        judge(&headers, sent, Some(Duration::from_secs(elapsed)), SystemTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn what_was_sent_is_told_from_what_was_there_before() {
+        let (before, after) = ("Sun, 22 Nov 2026 12:00:10 GMT", "Sun, 22 Nov 2026 12:00:25 GMT");
+        let stored = verdict(after, Some("7"), Some(7), 10);
+        assert!(
+            matches!(&stored, Found::Stored(object) if object.etag.as_deref() == Some("E")),
+            "{stored:?}"
+        );
+        assert!(
+            matches!(verdict(before, Some("7"), Some(7), 10), Found::NotStored),
+            "the same data, but older"
+        );
+        assert!(matches!(verdict(before, Some("8"), Some(7), 10), Found::NotStored));
+        assert!(matches!(verdict(after, Some("8"), Some(7), 10), Found::CannotTell), "somebody else's");
+        assert!(matches!(verdict(after, None, Some(7), 10), Found::CannotTell));
+        assert!(matches!(verdict("yesterday", Some("7"), Some(7), 10), Found::CannotTell));
+    }
+
+    #[test]
+    fn the_second_in_which_the_upload_began_counts_as_after_its_beginning() {
+        let found = verdict("Sun, 22 Nov 2026 12:00:29 GMT", Some("7"), Some(7), 0);
+        assert!(matches!(found, Found::Stored(_)), "{found:?}");
+    }
+}
