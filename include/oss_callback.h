@@ -430,6 +430,39 @@ typedef int32_t osscb_callback_placement;
 #endif // __cplusplus
 
 /**
+ * Values of the option `callback_retry`. What to do when the request was handed over whole and
+ * its answer was lost, so that the callback may have been made. `if_not_stored` looks
+ * (HeadObject, which the key must be allowed to do): what is not stored is sent again, what is
+ * stored ends with `outcome_unknown`. `never` ends with the error. `always` sends again, and
+ * the application server must bear a second callback for one upload.
+ */
+enum osscb_callback_retry
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * `if_not_stored`
+     */
+    OSSCB_CALLBACK_RETRY_IF_NOT_STORED = 1,
+    /**
+     * `never`
+     */
+    OSSCB_CALLBACK_RETRY_NEVER = 2,
+    /**
+     * `always`
+     */
+    OSSCB_CALLBACK_RETRY_ALWAYS = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum osscb_callback_retry osscb_callback_retry;
+#else
+typedef int32_t osscb_callback_retry;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * Values of the option `body_type`. Media type of the callback request:
  * `application/x-www-form-urlencoded` or `application/json`.
  */
@@ -904,6 +937,16 @@ void osscb_client_options_set_proxy(struct osscb_client_options *options, struct
 void osscb_client_options_set_ca_certificates(struct osscb_client_options *options, struct osscb_str value);
 
 /**
+ * How often a request is sent again when that is safe: no connection, the data not handed over
+ * whole, OSS refused it for now (503, 429), clocks apart. Pauses grow from 0.1 s to 10 s, each
+ * drawn at random. What holds after a lost answer to a request with a callback,
+ * `callback_retry` says.
+ *
+ * Default: 5. Range: 0 to 100.
+ */
+void osscb_client_options_set_retries(struct osscb_client_options *options, uint64_t value);
+
+/**
  * Media type of the object.
  *
  * Default: guessed from the key's extension; `application/octet-stream` when it tells nothing.
@@ -1048,6 +1091,17 @@ void osscb_put_options_set_callback_in(struct osscb_put_options *options, osscb_
  * Default: the client's. Range: above 0.
  */
 void osscb_put_options_set_timeout_ms(struct osscb_put_options *options, uint64_t value);
+
+/**
+ * What to do when the request was handed over whole and its answer was lost, so that the
+ * callback may have been made. `if_not_stored` looks (HeadObject, which the key must be
+ * allowed to do): what is not stored is sent again, what is stored ends with
+ * `outcome_unknown`. `never` ends with the error. `always` sends again, and the application
+ * server must bear a second callback for one upload.
+ *
+ * Default: if_not_stored.
+ */
+void osscb_put_options_set_callback_retry(struct osscb_put_options *options, osscb_callback_retry value);
 
 /**
  * Template of the request body, sent as you wrote it with `${…}` replaced: `k=v&…` for the
@@ -1334,11 +1388,12 @@ void osscb_cancel_free(struct osscb_cancel *cancel);
 /**
  * Checks the options and makes a client. Nothing is sent. Freed by `osscb_client_free`.
  *
- * `options`: may be NULL, which leaves all to the environment: `OSS_REGION` or `OSS_ENDPOINT`, and
- * `OSS_ACCESS_KEY_ID`, `OSS_ACCESS_KEY_SECRET`, `OSS_SESSION_TOKEN`.
+ * `options`: may be NULL, which leaves all to the environment: `OSS_REGION` or `OSS_ENDPOINT`, and the
+ * usual sources of credentials (see `osscb_client_options_set_credentials_source`).
  *
  * Fails with `OSSCB_STATUS_INVALID_ARGUMENT` for an option that is malformed, out of range or missing,
- * and with `OSSCB_STATUS_CREDENTIALS` if there are none.
+ * and with `OSSCB_STATUS_CREDENTIALS` if it is certain that there are none; sources that must be asked
+ * are asked by the first upload.
  */
 osscb_status osscb_client_new(const struct osscb_client_options *options,
                               struct osscb_client **client,

@@ -28,11 +28,12 @@ pub struct osscb_client {
 
 /// Checks the options and makes a client. Nothing is sent. Freed by `osscb_client_free`.
 ///
-/// `options`: may be NULL, which leaves all to the environment: `OSS_REGION` or `OSS_ENDPOINT`, and
-/// `OSS_ACCESS_KEY_ID`, `OSS_ACCESS_KEY_SECRET`, `OSS_SESSION_TOKEN`.
+/// `options`: may be NULL, which leaves all to the environment: `OSS_REGION` or `OSS_ENDPOINT`, and the
+/// usual sources of credentials (see `osscb_client_options_set_credentials_source`).
 ///
 /// Fails with `OSSCB_STATUS_INVALID_ARGUMENT` for an option that is malformed, out of range or missing,
-/// and with `OSSCB_STATUS_CREDENTIALS` if there are none.
+/// and with `OSSCB_STATUS_CREDENTIALS` if it is certain that there are none; sources that must be asked
+/// are asked by the first upload.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_client_new(
     options: *const osscb_client_options,

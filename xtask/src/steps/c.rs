@@ -64,7 +64,22 @@ fn run(run: &mut Run) -> Result<(), String> {
     let program = program(run, &library, "memory", &["memory.c"], &[])?;
     let mut memory = with(&testbed, run.command(program));
     memory.arg(std::env::var("OSS_CALLBACK_CALLS").unwrap_or_else(|_| CALLS.to_owned()));
-    run.tests(memory)
+    run.tests(memory)?;
+    let mut flags = vec![library.file.to_string_lossy().into_owned()];
+    flags.extend(library.native.iter().cloned());
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let example = compile(run, "cc", "c99", &["ffi-c/examples/put_with_callback.c"], &flags, "example-c")?;
+    example_prints_the_reply(run, &testbed, "C", &example);
+    Ok(())
+}
+
+/// Runs an example as its head says, with an application server that answers `{"Status":"OK"}`.
+pub fn example_prints_the_reply(run: &mut Run, testbed: &Testbed, language: &str, program: &Path) {
+    let app = testbed.environment.iter().find(|(name, _)| name == "APP_URL").map_or("", |(_, url)| url);
+    let mut command = with(testbed, run.command(program));
+    command.env("CALLBACK_URL", format!("{app}/ok"));
+    let outcome = run.output(command).and_then(|said| same(said.trim_end(), r#"{"Status":"OK"}"#));
+    run.check(&format!("the {language} example prints the application server's answer"), outcome);
 }
 
 fn valgrind(run: &mut Run, testbed: &Testbed, program: &Path) -> Result<(), String> {
@@ -132,12 +147,13 @@ fn shared_library(run: &mut Run) -> Result<(), String> {
     let mut nm = run.command("nm");
     nm.args(["--dynamic", "--defined-only", "--format=posix"]).arg(&library);
     let listed = run.output(nm)?;
-    let mut shown: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').next()).collect();
+    let header = std::fs::read_to_string(run.root.join(header::PATH)).map_err(|e| e.to_string())?;
+    let mut shown: Vec<String> =
+        listed.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
+    shown.extend(constants(&header));
     shown.sort_unstable();
-    let path = run.root.join("ffi-c/symbols.txt");
-    let pinned = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let pinned: Vec<&str> = pinned.lines().filter(|line| !line.starts_with('#')).collect();
-    run.check("the shared library exports ffi-c/symbols.txt and nothing else", same_list(&shown, &pinned));
+    let outcome = pinned(&run.root.join("ffi-c/symbols.txt"), &shown);
+    run.check("the shared library exports ffi-c/symbols.txt and nothing else", outcome);
     let mut readelf = run.command("readelf");
     readelf.args(["--dynamic", "--wide"]).arg(&library);
     let soname = match run.output(readelf)?.contains("[liboss_callback.so.0]") {
@@ -148,13 +164,36 @@ fn shared_library(run: &mut Run) -> Result<(), String> {
     Ok(())
 }
 
-fn same_list(ours: &[&str], pinned: &[&str]) -> Result<(), String> {
-    let lacks: Vec<&&str> = pinned.iter().filter(|name| !ours.contains(name)).collect();
-    let new: Vec<&&str> = ours.iter().filter(|name| !pinned.contains(name)).collect();
-    if lacks.is_empty() && new.is_empty() {
+/// `OSSCB_STATUS_OK = 0`: programs have these numbers in them.
+fn constants(header: &str) -> impl Iterator<Item = String> {
+    let of_enum = |line: &str| {
+        let (name, number) = line.trim().strip_suffix(',')?.split_once(" = ")?;
+        (name.starts_with("OSSCB_") && number.parse::<i32>().is_ok()).then(|| format!("{name} = {number}"))
+    };
+    header.lines().filter_map(of_enum)
+}
+
+/// What is new is written into the list, which then wants only a commit; what is gone breaks programs.
+fn pinned(path: &Path, shown: &[String]) -> Result<(), String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let (comments, pinned): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with('#'));
+    let gone: Vec<&&str> = pinned.iter().filter(|name| !shown.iter().any(|new| new == **name)).collect();
+    if !gone.is_empty() {
+        return Err(format!("gone or changed: {gone:?}, which breaks programs"));
+    }
+    if let Some(stranger) =
+        shown.iter().find(|name| !name.starts_with("osscb_") && !name.starts_with("OSSCB_"))
+    {
+        return Err(format!("{stranger} is exported and has another's name"));
+    }
+    let new: Vec<&String> = shown.iter().filter(|name| !pinned.contains(&name.as_str())).collect();
+    if new.is_empty() {
         return Ok(());
     }
-    Err(format!("gone: {lacks:?} (breaks programs); new: {new:?} (add them to the list)"))
+    let lines = comments.into_iter().chain(shown.iter().map(String::as_str));
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    std::fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))?;
+    Err(format!("new: {new:?}; they are now in the list: review and commit it"))
 }
 
 /// The generator writes them all; this notices one that is dropped by hand-made changes to it.
@@ -224,9 +263,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_symbol_that_is_gone_or_new_is_told() {
-        assert!(same_list(&["a", "b"], &["a", "b"]).is_ok());
-        assert!(same_list(&["a"], &["a", "b"]).unwrap_err().contains("gone: [\"b\"]"));
-        assert!(same_list(&["a", "b"], &["a"]).unwrap_err().contains("new: [\"b\"]"));
+    fn a_symbol_that_is_gone_fails_and_a_new_one_is_listed() {
+        let path = std::env::temp_dir().join(format!("xtask-symbols-{}.txt", std::process::id()));
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
+        std::fs::write(&path, "# why\nosscb_a\n").unwrap();
+        assert!(pinned(&path, &names(&["osscb_a"])).is_ok());
+        assert!(pinned(&path, &names(&["osscb_b"])).unwrap_err().contains("gone or changed: [\"osscb_a\"]"));
+        assert!(pinned(&path, &names(&["osscb_a", "stray"])).unwrap_err().contains("stray"));
+        assert!(pinned(&path, &names(&["osscb_a", "osscb_b"])).unwrap_err().contains("new: [\"osscb_b\"]"));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "# why\nosscb_a\nosscb_b\n");
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn constants_are_read_from_the_header() {
+        let header =
+            "    OSSCB_STATUS_OK = 0,\n    size_t len;\n#define OSSCB_NOW INT64_MIN\n    OSSCB_BUG = 99,\n";
+        assert_eq!(constants(header).collect::<Vec<_>>(), ["OSSCB_STATUS_OK = 0", "OSSCB_BUG = 99"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::c::{CC, Library, SANITIZERS, compile, static_library, with};
+use super::c::{CC, Library, SANITIZERS, compile, example_prints_the_reply, static_library, with};
 use super::{Step, Tool};
 use crate::runner::Run;
 use crate::testbed::Testbed;
@@ -28,6 +28,12 @@ fn run(run: &mut Run) -> Result<(), String> {
             run.tests(with(&testbed, run.command(program)))?;
         }
     }
+    let mut flags = vec![library.file.to_string_lossy().into_owned()];
+    flags.extend(library.native.iter().cloned());
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let source = ["ffi-c/examples/put_with_callback.cpp"];
+    let example = compile(run, "c++", "c++17", &source, &flags, "example-cpp")?;
+    example_prints_the_reply(run, &testbed, "C++", &example);
     Ok(())
 }
 
