@@ -213,6 +213,30 @@ func (v CallbackPlacement) String() string {
 	return valueName(int32(v), "header", "query")
 }
 
+// CallbackRetry holds the values of the option CallbackRetry. What to do when the request was
+// handed over whole and its answer was lost, so that the callback may have been made.
+// `if_not_stored` looks (HeadObject, which the key must be allowed to do): what is not stored
+// is sent again, what is stored ends with `outcome_unknown`. `never` ends with the error.
+// `always` sends again, and the application server must bear a second callback for one upload.
+// The zero value means the default.
+type CallbackRetry int32
+
+const (
+	// CallbackRetryIfNotStored is `if_not_stored`.
+	CallbackRetryIfNotStored CallbackRetry = 1
+
+	// CallbackRetryNever is `never`.
+	CallbackRetryNever CallbackRetry = 2
+
+	// CallbackRetryAlways is `always`.
+	CallbackRetryAlways CallbackRetry = 3
+)
+
+// String returns the value's name, such as if_not_stored.
+func (v CallbackRetry) String() string {
+	return valueName(int32(v), "if_not_stored", "never", "always")
+}
+
 // BodyType holds the values of the option BodyType. Media type of the callback request:
 // `application/x-www-form-urlencoded` or `application/json`. The zero value means the default.
 type BodyType int32
@@ -356,6 +380,14 @@ type Options struct {
 	//
 	// Default: none.
 	CACertificates string
+
+	// How often a request is sent again when that is safe: no connection, the data not handed over
+	// whole, OSS refused it for now (503, 429), clocks apart. Pauses grow from 0.1 s to 10 s, each
+	// drawn at random. What holds after a lost answer to a request with a callback,
+	// `callback_retry` says.
+	//
+	// Default: 5. Range: 0 to 100.
+	Retries uint64
 }
 
 // handOver gives C what is set. The caller frees the handle.
@@ -420,6 +452,9 @@ func (o *Options) handOver() *C.osscb_client_options {
 	}
 	if o.CACertificates != "" {
 		C.osscb_client_options_set_ca_certificates(handle, text(o.CACertificates))
+	}
+	if o.Retries != 0 {
+		C.osscb_client_options_set_retries(handle, C.uint64_t(o.Retries))
 	}
 	return handle
 }
@@ -526,6 +561,15 @@ type PutOptions struct {
 	//
 	// Default: the client's. Range: above 0.
 	Timeout time.Duration
+
+	// What to do when the request was handed over whole and its answer was lost, so that the
+	// callback may have been made. `if_not_stored` looks (HeadObject, which the key must be
+	// allowed to do): what is not stored is sent again, what is stored ends with
+	// `outcome_unknown`. `never` ends with the error. `always` sends again, and the application
+	// server must bear a second callback for one upload.
+	//
+	// Default: if_not_stored.
+	CallbackRetry CallbackRetry
 }
 
 // handOver gives C what is set. The caller frees the handle.
@@ -584,6 +628,9 @@ func (o *PutOptions) handOver() *C.osscb_put_options {
 	}
 	if o.Timeout != 0 {
 		C.osscb_put_options_set_timeout_ms(handle, milliseconds(o.Timeout))
+	}
+	if o.CallbackRetry != 0 {
+		C.osscb_put_options_set_callback_retry(handle, C.osscb_callback_retry(o.CallbackRetry))
 	}
 	return handle
 }
