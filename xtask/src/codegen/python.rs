@@ -215,7 +215,7 @@ mod tests {
             assert_eq!(open, None, "{}", output.path);
         }
         let all: String = outputs.into_iter().map(|output| output.text).collect();
-        for option in &api.options {
+        for option in api.shared_options() {
             assert!(all.contains(&format!("\n        {}: ", option.name)), "{}", option.name);
         }
     }
