@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Step, Tool};
-use crate::codegen::{Api, c};
+use crate::codegen::Api;
 use crate::header;
 use crate::runner::Run;
 use crate::testbed::Testbed;
@@ -199,7 +199,7 @@ fn pinned(path: &Path, shown: &[String]) -> Result<(), String> {
 /// The generator writes them all; this notices one that is dropped by hand-made changes to it.
 fn names(root: &Path) -> Result<(), String> {
     let read = |path: &str| std::fs::read_to_string(root.join(path)).map_err(|e| format!("{path}: {e}"));
-    let (header, cpp) = (read(header::PATH)?, read("include/oss_callback/generated.hpp")?);
+    let (c, cpp) = (read(header::PATH)?, read("include/oss_callback/generated.hpp")?);
     let api = Api::load(root)?;
     let mut missing = Vec::new();
     for option in api.shared_options() {
@@ -207,7 +207,7 @@ fn names(root: &Path) -> Result<(), String> {
             Some(singular) => format!("osscb_{}_options_add_{singular}(", option.group),
             None => format!("osscb_{}_options_set_{}", option.group, option.name),
         };
-        if !header.contains(&setter) {
+        if !c.contains(&setter) {
             missing.push(setter);
         }
         if !cpp.contains(&format!(" {}{{}};", option.name)) {
@@ -215,7 +215,7 @@ fn names(root: &Path) -> Result<(), String> {
         }
     }
     for fact in &api.facts {
-        if !header.contains(&format!("osscb_error_{}(", fact.name))
+        if !c.contains(&format!("osscb_error_{}(", fact.name))
             || !cpp.contains(&format!("{}() const noexcept", fact.name))
         {
             missing.push(fact.name.clone());
