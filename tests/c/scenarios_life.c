@@ -52,7 +52,7 @@ static void upload_one(void *argument) {
 static void parallel_calls_share_one_client(void) {
     enum { CALLS = 16 };
     osscb_client *client = client_of(NULL);
-    osscb_callback *callback = callback_to("/delay/200", NULL);
+    osscb_callback *callback = callback_to("/delay/400", NULL);
     shared calls[CALLS];
     worker *workers[CALLS];
     long begun = now_ms();
@@ -65,7 +65,7 @@ static void parallel_calls_share_one_client(void) {
         succeeded(&calls[i].out);
         release(&calls[i].out);
     }
-    CHECK(now_ms() - begun < 200 * CALLS / 2);
+    CHECK(now_ms() - begun < 400 * CALLS / 2);
     osscb_callback_free(callback);
     osscb_client_free(client);
 }
