@@ -203,8 +203,7 @@ impl Engines {
 
     fn background(&self) -> Result<Arc<Background>> {
         let generation = self.generation.current();
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(BACKGROUND_THREADS_MAX);
-        let turn = generation.turn.fetch_add(1, Ordering::Relaxed) % threads;
+        let turn = generation.turn.fetch_add(1, Ordering::Relaxed) % background_threads();
         let mut all = generation.background.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(background) = all.get(turn) {
             return Ok(Arc::clone(background));
@@ -289,6 +288,14 @@ impl Drop for Background {
     fn drop(&mut self) {
         self.stop.notify_one();
     }
+}
+
+fn background_threads() -> usize {
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    // Asked once: on Linux the answer is read from half a dozen files.
+    *THREADS.get_or_init(|| {
+        std::thread::available_parallelism().map_or(1, usize::from).min(BACKGROUND_THREADS_MAX)
+    })
 }
 
 pub(crate) fn runtime() -> Result<Runtime> {

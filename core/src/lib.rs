@@ -29,5 +29,6 @@ pub use options::{
     Addressing, BodyType, CallbackBuilder, CallbackPlacement, CallbackRetry, ClientBuilder,
     CredentialsSource, Network, ObjectAcl, OptionInfo, OptionType, OptionValue, PutOptions,
     ServerSideDataEncryption, ServerSideEncryption, SignatureVersion, StorageClass, UploadOptions,
+    unknown_option,
 };
 pub use sign::Signer;

@@ -6,4 +6,4 @@ mod value;
 
 pub use generated::*;
 pub(crate) use value::distance;
-pub use value::{OptionInfo, OptionType, OptionValue};
+pub use value::{OptionInfo, OptionType, OptionValue, unknown_option};

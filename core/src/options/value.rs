@@ -121,17 +121,21 @@ pub(super) fn parse_enum<T: Copy>(
 }
 
 pub(super) fn unknown(name: &str, known: &[OptionInfo]) -> Error {
+    let known: Vec<&str> = known.iter().map(|option| option.name).collect();
+    unknown_option(name, &known)
+}
+
+/// The error for an option that does not exist, with the nearest of those that do. For languages that
+/// spell the options in a way of their own: `known` holds the names in that spelling.
+pub fn unknown_option(name: &str, known: &[&str]) -> Error {
     let nearest = known
         .iter()
-        .map(|option| (distance(name, option.name), option.name))
+        .map(|option| (distance(name, option), *option))
         .min()
         .filter(|(distance, nearest)| *distance <= 1 + nearest.len() / 3);
     let message = match nearest {
         Some((_, nearest)) => format!("there is no option `{name}`; did you mean `{nearest}`?"),
-        None => {
-            let names: Vec<&str> = known.iter().map(|option| option.name).collect();
-            format!("there is no option `{name}`; the options are {}", names.join(", "))
-        }
+        None => format!("there is no option `{name}`; the options are {}", known.join(", ")),
     };
     Error::invalid_argument(name.to_owned(), message)
 }
@@ -167,6 +171,13 @@ mod tests {
         assert!(error.to_string().contains("did you mean `content_type`?"), "{error}");
         let error = PutOptions::default().set("zzzzzz", OptionValue::Bool(true)).unwrap_err();
         assert!(error.to_string().contains("the options are content_type"), "{error}");
+    }
+
+    #[test]
+    fn names_in_another_spelling_are_suggested_in_that_spelling() {
+        let error = unknown_option("content_type", &["contentType", "timeoutMs"]);
+        assert_eq!(error.field(), Some("content_type"));
+        assert!(error.message().ends_with("did you mean `contentType`?"), "{error}");
     }
 
     #[test]

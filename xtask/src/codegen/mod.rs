@@ -6,6 +6,7 @@ mod c;
 mod cpp;
 mod docs;
 mod go;
+mod node;
 mod python;
 mod rust;
 
@@ -27,8 +28,7 @@ pub fn run(check: bool) -> Result<(), String> {
         rust::options(&api),
         docs::options(&api),
         docs::errors(&api),
-        c::bindings(&api),
-        cpp::header(&api),
+        node::types(&api),
     ];
     outputs.extend(python::modules(&api));
     outputs.extend([c::bindings(&api), cpp::header(&api), go::options(&api), go::errors(&api)]);

@@ -4,6 +4,7 @@ mod c;
 mod codegen;
 mod cpp;
 mod go;
+mod node;
 mod packaging_c;
 mod peers;
 mod python;
@@ -25,6 +26,8 @@ pub const STEPS: &[Step] = &[
     packaging_c::STEP,
     python::STEP,
     python::PACKAGING,
+    node::STEP,
+    node::PACKAGING,
     go::STEP,
     go::PACKAGING,
     peers::STEP,

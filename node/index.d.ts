@@ -1,0 +1,347 @@
+/// <reference types="node" />
+
+import type {
+  Addressing,
+  BodyType,
+  CallbackOptions,
+  ClientOptions,
+  ErrorCode,
+  ErrorFacts,
+  ErrorKind,
+  Pairs,
+  PutOptions,
+  SignatureVersion,
+} from './generated.js'
+
+export * from './generated.js'
+
+/** The data of an upload: a Buffer, any view of an ArrayBuffer, or an ArrayBuffer itself. */
+export type Data = NodeJS.ArrayBufferView | ArrayBufferLike
+
+/** Options of one upload. */
+export interface PutObjectOptions extends PutOptions {
+  /**
+   * Ends the upload: the promise is rejected with the signal's own `reason` at once. The object may or
+   * may not be stored. One signal can serve any number of uploads.
+   */
+  signal?: AbortSignal | null | undefined
+}
+
+/** A callback as a plain object. */
+export interface CallbackInit extends CallbackOptions {
+  /** As for `new Callback(url)`. */
+  url?: string | readonly string[] | null | undefined
+}
+
+/**
+ * Uploads objects with callbacks.
+ *
+ * One client serves any number of uploads at once and keeps its connections alive between them. Uploads
+ * run on threads of the library's own: neither the event loop nor libuv's thread pool waits for them.
+ *
+ * @example
+ * const client = new Client({ region: 'cn-hangzhou' })
+ * const callback = new Callback('https://app.example.com/cb', { vars: { order: '42' } })
+ * const reply = await client.putObjectWithCallback('examplebucket', 'a.txt', Buffer.from('Hello OSS'), callback)
+ * console.log(reply.json())
+ */
+export declare class Client {
+  /**
+   * Checks the options. Nothing is sent.
+   *
+   * @throws {InvalidArgumentError} for an option that is unknown, malformed, out of range or missing
+   * @throws {CredentialsError} if there are none, neither here nor in the environment
+   */
+  constructor(options?: ClientOptions)
+
+  /**
+   * Uploads an object, has OSS call the application server, and gives its answer.
+   *
+   * @param bucket name of the bucket
+   * @param key the object's key, as it is, not encoded
+   * @param data the bytes. They are copied once before this method returns: what happens to them
+   *   afterwards does not matter. Text is refused: encode it by `Buffer.from(text)`
+   * @param callback what OSS shall send, and where
+   * @throws {CallbackFailedError} the object *is* stored, but the callback failed
+   * @throws {OssCallbackError} any other kind; with `invalid_argument` and `credentials` nothing was sent
+   */
+  putObjectWithCallback(
+    bucket: string,
+    key: string,
+    data: Data,
+    callback: Callback | CallbackInit,
+    options?: PutObjectOptions,
+  ): Promise<CallbackReply>
+
+  /** The region that requests are signed for, if one is known. */
+  get region(): string | undefined
+
+  /** Where requests go, as a URL. */
+  get endpoint(): string
+
+  /**
+   * Lets go of the connections, and refuses further calls. Calls under way end as they would have. Without
+   * it, the garbage collector does the same one day; a client never keeps the process from ending.
+   */
+  close(): void
+
+  /** `close()`, for `using`. */
+  [Symbol.dispose](): void
+}
+
+/** The application server's answer to the callback, and what OSS said of the stored object. */
+export declare class CallbackReply {
+  /** A reply made by hand, to test code that takes one. */
+  constructor(facts: {
+    body: Buffer
+    contentType?: string | undefined
+    etag?: string | undefined
+    crc64?: string | undefined
+    versionId?: string | undefined
+    requestId?: string | undefined
+    serverTimeMs?: number | undefined
+  })
+
+  /** The callback body: what the application server answered, byte for byte. */
+  readonly body: Buffer
+
+  /** The callback body as text, with U+FFFD for what is not UTF-8. */
+  get text(): string
+
+  /**
+   * The callback body as JSON.
+   *
+   * @throws {InvalidArgumentError} if it is not JSON: the upload and the callback succeeded all the same
+   */
+  json(): unknown
+
+  /** Media type of the callback body. */
+  readonly contentType: string | undefined
+
+  /** ETag of the object, without quotes. */
+  readonly etag: string | undefined
+
+  /**
+   * CRC-64 of the object, in decimal: a number holds 53 bits, `BigInt(reply.crc64)` all of them. It was
+   * compared with that of the data sent.
+   */
+  readonly crc64: string | undefined
+
+  /** Version of the object, in a versioned bucket. */
+  readonly versionId: string | undefined
+
+  /** OSS's id of the request. */
+  readonly requestId: string | undefined
+
+  /** How long OSS worked on the request, callback included, in milliseconds. */
+  readonly serverTimeMs: number | undefined
+}
+
+/** Values of an upload, for `preview`, by the names of OSS's variables. */
+export interface PreviewValues {
+  bucket?: string
+  object?: string
+  etag?: string
+  /** In bytes. */
+  size?: number | bigint
+  mimeType?: string
+  /** In pixels. */
+  'imageInfo.width'?: number
+  /** In pixels. */
+  'imageInfo.height'?: number
+  'imageInfo.format'?: string
+  crc64?: string | bigint
+  contentMd5?: string
+  vpcId?: string
+  clientIp?: string
+  reqId?: string
+  operation?: string
+}
+
+/**
+ * A checked callback, ready to be sent with any number of uploads.
+ *
+ * @example
+ * new Callback('https://app.example.com/cb', {
+ *   bodyType: 'json',
+ *   fields: { key: '${object}', bytes: '${size}', order: '${x:order}' },
+ *   vars: { order: '42' },
+ * })
+ */
+export declare class Callback {
+  /**
+   * Checks all by OSS's rules and by good sense, and encodes it.
+   *
+   * @param url where OSS calls; up to five, of which each is tried when those before it failed. Left out
+   *   (undefined) with `policy`
+   * @throws {InvalidArgumentError} `field` says which option (`callback.url`, `callback.body`, …), `hint`
+   *   what to write instead, and `ec` what OSS would have answered
+   */
+  constructor(url?: string | readonly string[] | null, options?: CallbackOptions)
+
+  /** Base64 of the callback's JSON: the value of `x-oss-callback` or of the query's `callback`. */
+  get encoded(): string
+  /** Base64 of the variables' JSON: `x-oss-callback-var` or `callback-var`. Absent without variables. */
+  get encodedVars(): string | undefined
+  /** The JSON text that `encoded` holds. */
+  get json(): string
+  /** The JSON text that `encodedVars` holds. */
+  get varsJson(): string | undefined
+  /** The URLs, in the order in which OSS tries them. None with a policy. */
+  get urls(): string[]
+  /** The body's template. Absent with a policy. */
+  get body(): string | undefined
+  /** Media type of the body. */
+  get bodyType(): BodyType
+  /** The `Host` header, where it is not that of the URL. */
+  get host(): string | undefined
+  /** Whether OSS names the server in the TLS handshake. */
+  get sni(): boolean
+  /** Additional headers of the callback request. */
+  get headers(): Record<string, string>
+  /** Custom variables, names with `x:`. A form upload sends them as fields of these names. */
+  get vars(): Record<string, string>
+  /** Name of the policy that is stored with the bucket. */
+  get policy(): string | undefined
+  /** Legal, but seldom meant, such as a variable that the body never uses. */
+  get warnings(): string[]
+
+  /**
+   * The exact body that OSS would send for an upload with these values. What is not given is as OSS has it
+   * for an upload without it: size 0, text empty, and the image's values nothing at all.
+   *
+   * @throws {InvalidArgumentError} for a policy, whose body lies with the bucket, and for an unknown name
+   */
+  preview(values?: PreviewValues): string
+}
+
+/** Options of a signer. */
+export interface SignerOptions {
+  /** STS token, for temporary credentials. */
+  securityToken?: string | undefined
+  /** Region, such as `cn-hangzhou`: version `v4` needs it, and `v1` does without. */
+  region?: string | undefined
+  /**
+   * V4: the product, such as `oss-cloudbox`.
+   * @defaultValue oss
+   */
+  product?: string | undefined
+  /** @defaultValue v4 */
+  version?: SignatureVersion | undefined
+}
+
+/** What is to be signed. */
+export interface SignRequest {
+  /** Bucket; none for a request to the service. */
+  bucket?: string | undefined
+  /** Object key, as it is, not encoded; none for a request to the bucket. */
+  key?: string | undefined
+  /** Names and values as they are before encoding; null for a name without a value. */
+  query?: Iterable<readonly [string, string | null]> | Readonly<Record<string, string | null>> | undefined
+  /** Headers that will be sent. */
+  headers?: Pairs | undefined
+  /** V4: names of further headers to sign, in any case and order. */
+  additionalHeaders?: readonly string[] | undefined
+  /**
+   * When, as a Date or in Unix seconds.
+   * @defaultValue now
+   */
+  time?: Date | number | undefined
+}
+
+/** What a URL is to allow. */
+export interface PresignRequest extends SignRequest {
+  /** In seconds, from `time` on: by V4 at most 604800 (7 days), or 43200 with a security token. */
+  expiresIn: number
+  /**
+   * Where the request goes.
+   * @defaultValue the region's public endpoint, by https
+   */
+  endpoint?: string | undefined
+  /**
+   * Where the bucket's name goes.
+   * @defaultValue auto
+   */
+  addressing?: Addressing | undefined
+}
+
+/** A signed URL, and the headers that must be sent with it. */
+export interface PresignedRequest {
+  /** Method that was signed. */
+  method: string
+  /** The URL. Whoever holds it can make the request until it expires. */
+  url: string
+  /** Headers that must be sent unchanged: those of the request that the signature covers. */
+  headers: Record<string, string>
+}
+
+/** When a policy is signed. */
+export interface PolicyOptions {
+  /**
+   * When, as a Date or in Unix seconds.
+   * @defaultValue now
+   */
+  time?: Date | number | undefined
+}
+
+/** Signs requests for any HTTP client. */
+export declare class Signer {
+  /**
+   * @throws {CredentialsError} for credentials that cannot be sent
+   * @throws {InvalidArgumentError} for the rest
+   */
+  constructor(accessKeyId: string, accessKeySecret: string, options?: SignerOptions)
+
+  /**
+   * Signs by headers, and gives those to send beside your own, `Authorization` among them.
+   *
+   * @throws {InvalidArgumentError} for what OSS would refuse, or what could not be sent as it is signed
+   */
+  sign(method: string, request?: SignRequest): Record<string, string>
+
+  /**
+   * Signs by URL.
+   *
+   * @throws {InvalidArgumentError} as `sign`
+   */
+  presign(method: string, request: PresignRequest): PresignedRequest
+
+  /** The conditions that a POST policy must hold to be signed at `time`. V1 demands none. */
+  policyConditions(options?: PolicyOptions): Record<string, string>
+
+  /**
+   * The form fields that a POST form needs beside its own, in order. They must stand before `file`.
+   *
+   * @throws {InvalidArgumentError} for a policy that is not JSON, or lacks `expiration`, `conditions` or one
+   *   of `policyConditions`
+   */
+  signPolicy(policyJson: string, options?: PolicyOptions): Record<string, string>
+
+  /** Which version this signer writes. */
+  get version(): SignatureVersion
+
+  /** V4: the region it signs for. */
+  get region(): string | undefined
+}
+
+/**
+ * What all errors of this library have in common. `message` is a sentence with all that helps; no secret,
+ * signature or token is part of it.
+ *
+ * Two facts have names of their own here, because every error of Node has properties of these names: OSS's
+ * code, such as `AccessDenied`, is `ossCode`, and the cause of a failed callback is `callbackCause`.
+ */
+export declare class OssCallbackError extends Error {
+  /** An error made by hand, to test code that handles it. */
+  constructor(message?: string, facts?: Partial<ErrorFacts> & { retryable?: boolean; cause?: unknown })
+  /** What went wrong, in the one word that all languages share. */
+  readonly kind: ErrorKind
+  /** What went wrong, in Node's form. */
+  readonly code: ErrorCode
+  /** Whether the same call may well succeed when it is made again. */
+  readonly retryable: boolean
+  /** What caused it, where another error did. */
+  readonly cause?: unknown
+}
+
+export interface OssCallbackError extends ErrorFacts {}

@@ -1,0 +1,23 @@
+// The CommonJS module under its own names: one identity of the classes, however they are loaded.
+
+import ossCallback from './index.js'
+
+export const {
+  Client,
+  Callback,
+  CallbackReply,
+  Signer,
+  OssCallbackError,
+  InvalidArgumentError,
+  CredentialsError,
+  NetworkError,
+  TimeoutError,
+  IntegrityError,
+  ServiceError,
+  CallbackFailedError,
+  OutcomeUnknownError,
+  VerificationError,
+  CancelledError,
+  SourceError,
+  BugError,
+} = ossCallback

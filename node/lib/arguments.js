@@ -1,0 +1,92 @@
+'use strict'
+
+// Arguments as the addon takes them. It checks them itself; here is only what it cannot see.
+
+const { isAnyArrayBuffer, isDate, isSharedArrayBuffer } = require('node:util/types')
+const { invalid } = require('./errors.js')
+
+/** Options as `[name, value, name, value, …]`, with objects in them as arrays of pairs. */
+function flat(field, options) {
+  if (options === undefined) {
+    return []
+  }
+  if (!isPlain(options)) {
+    throw invalid(field, 'must be an object of options')
+  }
+  const list = []
+  for (const name of Object.keys(options)) {
+    list.push(name, pairs(options[name]))
+  }
+  return list
+}
+
+/** Objects, Maps, Headers and the like as arrays; other values as they are. */
+function pairs(value) {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return value
+  }
+  if (typeof value[Symbol.iterator] === 'function') {
+    return Array.from(value)
+  }
+  return isPlain(value) ? Object.entries(value) : value
+}
+
+/** A Date as Unix seconds. */
+function moment(time) {
+  return isDate(time) ? time.getTime() / 1000 : time
+}
+
+/** The bytes of `data`, without a copy: the addon makes the one that is needed. */
+function bytes(data) {
+  const view = viewOf(data)
+  // Another thread may write to shared memory while it is read.
+  return isSharedArrayBuffer(view.buffer) ? new Uint8Array(view) : view
+}
+
+function viewOf(data) {
+  try {
+    if (data instanceof Uint8Array && data.byteLength > 0) {
+      return data
+    }
+    if (ArrayBuffer.isView(data)) {
+      return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    }
+    if (isAnyArrayBuffer(data)) {
+      return new Uint8Array(data)
+    }
+  } catch {
+    // An empty view may be one whose memory was given to another thread: what was meant is lost.
+    throw invalid('data', 'is detached: its memory was transferred', 'Copy it before the transfer.')
+  }
+  throw invalid('data', `must be a Buffer, a Uint8Array or an ArrayBuffer, but is ${typeName(data)}`, hint(data))
+}
+
+function hint(data) {
+  if (typeof data === 'string') {
+    return 'Encode it: `Buffer.from(data)`.'
+  }
+  if (typeof data?.arrayBuffer === 'function') {
+    return 'Read it first: `await data.arrayBuffer()`.'
+  }
+  if (typeof data?.pipe === 'function' || typeof data?.getReader === 'function') {
+    return "Read it first: `Buffer.concat(await Array.fromAsync(data))`, or `require('node:stream/consumers').buffer(data)`."
+  }
+  return undefined
+}
+
+function typeName(value) {
+  if (value === undefined || value === null) {
+    return String(value)
+  }
+  return typeof value === 'object' ? (value.constructor?.name ?? 'an object') : `a ${typeof value}`
+}
+
+function isPlain(value) {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return false
+  }
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+module.exports = { flat, pairs, moment, bytes, isPlain, typeName }

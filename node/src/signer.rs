@@ -1,0 +1,171 @@
+//! Signing requests that others send.
+
+use napi::Unknown;
+use napi::bindgen_prelude::{Array, External};
+use napi_derive::napi;
+use oss_callback::sign::SignRequest;
+use oss_callback::{Addressing, Credentials, Endpoint, Network, SignatureVersion, Signer};
+
+use crate::callback::flat;
+use crate::convert::{self, optional_text, text};
+use crate::handles::Live;
+use crate::options::parameters;
+use crate::outcome::{Failure, Outcome, guard};
+
+/// What JavaScript's Signer is made of.
+pub struct NativeSigner {
+    inner: Signer,
+    _live: Live,
+}
+
+/// Makes a signer.
+#[napi(catch_unwind)]
+pub fn signer_new(
+    access_key_id: Unknown<'_>,
+    access_key_secret: Unknown<'_>,
+    options: Array<'_>,
+) -> Outcome<External<NativeSigner>> {
+    guard(|| {
+        let names = ["securityToken", "region", "product", "version"];
+        let [token, region, product, version] = parameters(&options, names)?;
+        let id = text("accessKeyId", &access_key_id)?;
+        let mut credentials = Credentials::new(id, text("accessKeySecret", &access_key_secret)?)?;
+        if let Some(token) = optional_text("securityToken", token)? {
+            credentials = credentials.with_security_token(token)?;
+        }
+        let region = optional_text("region", region)?.unwrap_or_default();
+        let version = match optional_text("version", version)? {
+            Some(version) => version.parse()?,
+            None => SignatureVersion::V4,
+        };
+        let mut inner = match version {
+            SignatureVersion::V1 => Signer::v1(credentials),
+            _ => Signer::v4(credentials, region)?,
+        };
+        if let Some(product) = optional_text("product", product)? {
+            inner = inner.with_product(product)?;
+        }
+        Ok(External::new(NativeSigner { inner, _live: Live::new() }))
+    })
+}
+
+/// Signs by headers, and gives those to add as a flat list.
+#[napi(catch_unwind)]
+pub fn signer_sign(
+    signer: &External<NativeSigner>,
+    method: Unknown<'_>,
+    request: Array<'_>,
+) -> Outcome<Vec<String>> {
+    guard(|| {
+        let names = ["bucket", "key", "query", "headers", "additionalHeaders", "time"];
+        let [bucket, key, query, headers, additional, time] = parameters(&request, names)?;
+        let request = asked_for(&method, [bucket, key, query, headers, additional])?;
+        Ok(flat(&signer.inner.sign(&request, convert::moment("time", time)?)?.headers))
+    })
+}
+
+/// A signed URL, and the headers that must be sent with it, as a flat list.
+#[napi(object, object_from_js = false)]
+pub struct Presigned {
+    pub method: String,
+    pub url: String,
+    pub headers: Vec<String>,
+}
+
+/// Signs by URL.
+#[napi(catch_unwind)]
+pub fn signer_presign(
+    signer: &External<NativeSigner>,
+    method: Unknown<'_>,
+    request: Array<'_>,
+) -> Outcome<Presigned> {
+    guard(|| {
+        let names = [
+            "endpoint",
+            "addressing",
+            "bucket",
+            "key",
+            "expiresIn",
+            "query",
+            "headers",
+            "additionalHeaders",
+            "time",
+        ];
+        let [endpoint, addressing, bucket, key, expires, query, headers, additional, time] =
+            parameters(&request, names)?;
+        let request = asked_for(&method, [bucket, key, query, headers, additional])?;
+        let endpoint = match optional_text("endpoint", endpoint)? {
+            Some(endpoint) => Endpoint::parse(&endpoint)?,
+            None => Endpoint::of_region(signer.inner.region().unwrap_or_default(), Network::Public)?,
+        };
+        let addressing = match optional_text("addressing", addressing)? {
+            Some(addressing) => addressing.parse()?,
+            None => Addressing::Auto,
+        };
+        let Some(expires) = expires else {
+            return Err(Failure::invalid("expiresIn", "is missing", Some("Give the URL's life in seconds.")));
+        };
+        let expires = convert::duration("expiresIn", &expires, 1.0)?;
+        let time = convert::moment("time", time)?;
+        let signed = signer.inner.presign(&request, &endpoint, addressing, expires, time)?;
+        Ok(Presigned { method: signed.method, url: signed.url, headers: flat(&signed.headers) })
+    })
+}
+
+/// The conditions that a POST policy must hold, as a flat list.
+#[napi(catch_unwind)]
+pub fn signer_policy_conditions(signer: &External<NativeSigner>, options: Array<'_>) -> Outcome<Vec<String>> {
+    guard(|| {
+        let [time] = parameters(&options, ["time"])?;
+        Ok(flat(&signer.inner.policy_conditions(convert::moment("time", time)?)?))
+    })
+}
+
+/// The form fields that a POST form needs beside its own, in order, as a flat list.
+#[napi(catch_unwind)]
+pub fn signer_sign_policy(
+    signer: &External<NativeSigner>,
+    policy: Unknown<'_>,
+    options: Array<'_>,
+) -> Outcome<Vec<String>> {
+    guard(|| {
+        let [time] = parameters(&options, ["time"])?;
+        let policy = text("policy", &policy)?;
+        Ok(flat(&signer.inner.sign_policy(&policy, convert::moment("time", time)?)?))
+    })
+}
+
+/// What the signer tells of itself.
+#[napi(object, object_from_js = false)]
+pub struct SignerFacts {
+    pub version: String,
+    pub region: Option<String>,
+}
+
+/// Tells version and region.
+#[napi(catch_unwind)]
+pub fn signer_facts(signer: &External<NativeSigner>) -> Outcome<SignerFacts> {
+    guard(|| {
+        Ok(SignerFacts {
+            version: signer.inner.version().as_str().to_owned(),
+            region: signer.inner.region().map(str::to_owned),
+        })
+    })
+}
+
+fn asked_for(
+    method: &Unknown<'_>,
+    [bucket, key, query, headers, additional]: [Option<Unknown<'_>>; 5],
+) -> Result<SignRequest, Failure> {
+    let query = query.map(|query| convert::query("query", &query)).transpose()?;
+    let headers = headers.map(|headers| convert::pairs("headers", &headers)).transpose()?;
+    let additional = additional.map(|names| convert::texts("additionalHeaders", &names)).transpose()?;
+    Ok(SignRequest {
+        method: text("method", method)?,
+        bucket: optional_text("bucket", bucket)?,
+        key: optional_text("key", key)?,
+        query: query.unwrap_or_default(),
+        headers: headers.unwrap_or_default(),
+        additional_headers: additional.unwrap_or_default(),
+    })
+}

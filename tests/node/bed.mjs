@@ -1,0 +1,117 @@
+// The testbed that all languages are tested against: its addresses come from the environment, or from the
+// `testbed` program, which lives as long as this process.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { Callback, Client } from '../../node/index.mjs'
+import native from '../../node/lib/native.js'
+
+export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
+export const BUCKET = 'examplebucket'
+export const DATA = Buffer.from('data')
+
+const NAMES = [
+  'OSS_ENDPOINT',
+  'OSS_REGION',
+  'OSS_ACCESS_KEY_ID',
+  'OSS_ACCESS_KEY_SECRET',
+  'STS_ACCESS_KEY_ID',
+  'STS_ACCESS_KEY_SECRET',
+  'STS_TOKEN',
+  'APP_URL',
+  'FAULTY_ENDPOINT',
+  'DEAD_ENDPOINT',
+]
+
+/** Where everything is. */
+export const at = await addresses()
+
+async function addresses() {
+  if (!NAMES.every((name) => name in process.env)) {
+    // Children of the tests read them from there.
+    Object.assign(process.env, await start())
+  }
+  return Object.fromEntries(NAMES.map((name) => [name, process.env[name]]))
+}
+
+async function start() {
+  const target = process.env.CARGO_TARGET_DIR ?? path.join(ROOT, 'target')
+  const program = process.env.OSS_CALLBACK_TESTBED ?? path.join(target, 'debug', 'testbed')
+  // It ends when its standard input is closed: by our end, however it comes.
+  const child = spawn(program, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const failed = once(child, 'error').then(([cause]) => {
+    throw new Error('build the testbed first: cargo build -p oss-callback-tests --bin testbed', { cause })
+  })
+  const found = {}
+  const read = async () => {
+    for await (const line of createInterface({ input: child.stdout })) {
+      if (line === 'READY') {
+        return found
+      }
+      const equals = line.indexOf('=')
+      found[line.slice(0, equals)] = line.slice(equals + 1)
+    }
+    throw new Error('the testbed ended early')
+  }
+  const ready = await Promise.race([read(), failed])
+  child.unref()
+  child.stdin.unref()
+  child.stdout.unref()
+  return ready
+}
+
+export function client(options) {
+  return new Client({
+    endpoint: at.OSS_ENDPOINT,
+    region: at.OSS_REGION,
+    accessKeyId: at.OSS_ACCESS_KEY_ID,
+    accessKeySecret: at.OSS_ACCESS_KEY_SECRET,
+    ...options,
+  })
+}
+
+/** A client of the OSS that misbehaves as the key's first segment says. */
+export function faulty(options) {
+  return client({ endpoint: at.FAULTY_ENDPOINT, ...options })
+}
+
+export function callback(path = '/ok', options) {
+  return new Callback(at.APP_URL + path, options)
+}
+
+/** The error that a promise is rejected with. */
+export async function rejection(promise) {
+  try {
+    await promise
+  } catch (error) {
+    return error
+  }
+  throw new Error('the promise was not rejected')
+}
+
+/** The error that a function throws. */
+export function thrown(body) {
+  try {
+    body()
+  } catch (error) {
+    return error
+  }
+  throw new Error('nothing was thrown')
+}
+
+/** How many native objects live, once the garbage collector has done its work. Needs --expose-gc. */
+export async function liveHandles(expected = 0) {
+  for (let round = 0; round < 40; round += 1) {
+    globalThis.gc()
+    // Finalizers run in a later turn of the event loop.
+    await sleep(5)
+    if (native.liveHandles() === expected) {
+      break
+    }
+  }
+  return native.liveHandles()
+}
