@@ -110,7 +110,7 @@ fn every_language_shows_every_scenario() {
     let scenarios = parse(&list);
     assert!(scenarios.len() >= 20, "only {} scenarios were read", scenarios.len());
     let mut gaps = Vec::new();
-    for language in LANGUAGES.iter().filter(|language| root().join(language.folder).is_dir()) {
+    for language in LANGUAGES {
         let mut source = String::new();
         sources(&root().join(language.folder), language.ending, &mut source);
         gaps.extend(missing(&scenarios, language, &source));
