@@ -123,6 +123,8 @@ fn consumer(run: &Run, outside: &Path, prefix: &Path, tags: &[&str]) -> Result<(
     let mut build = run.command("go");
     build.arg("build").args(tags).args(["-o", "consumer", "."]).current_dir(&folder);
     build.env("CGO_ENABLED", "1").env("GOTOOLCHAIN", "local").env("GOWORK", "off").env("GOFLAGS", "");
+    // A cache of its own: Go remembers what pkg-config said for another prefix, which is gone by now.
+    build.env("GOCACHE", outside.join("cache"));
     if tags.is_empty() {
         build.env("PKG_CONFIG_PATH", library.join("pkgconfig"));
     } else {
