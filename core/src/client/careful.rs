@@ -3,7 +3,7 @@
 
 use tokio::time::Instant;
 
-use super::exchange::{Budget, Call, Failed, NOTHING_STORED, Parcel, UNSURE, cannot_repeat, out_of_time};
+use super::exchange::{Budget, Call, Failed, NOTHING_STORED, Parcel, UNSURE, cannot_repeat};
 use super::look::{Found, Sought, look};
 use super::reply::CallbackReply;
 use super::{Inner, answer};
@@ -38,7 +38,7 @@ pub(super) async fn send(
             call.attempt(client, transport, &outgoing, client.timeouts.read, |response, outgoing| {
                 answer::judge_put(response, sent(outgoing.crc64()))
             });
-        let mut failed = match tokio::time::timeout_at(budget.deadline, attempt).await {
+        let mut failed = match tokio::time::timeout_at(budget.deadline.at, attempt).await {
             Ok(Ok(reply)) => {
                 tracing::debug!(bucket, key, request_id = reply.request_id(), "uploaded");
                 return Ok(reply);
@@ -46,7 +46,7 @@ pub(super) async fn send(
             Ok(Err(failed)) => failed,
             Err(_) => {
                 let hint = if outgoing.is_handed_over() { UNSURE } else { NOTHING_STORED };
-                Failed::settled(out_of_time().with_hint(hint))
+                Failed::settled(budget.deadline.missed().with_hint(hint))
             }
         };
         tracing::debug!(bucket, key, kind = failed.error.kind().name(), error = %failed.error, "not uploaded");
@@ -61,7 +61,7 @@ pub(super) async fn send(
                 let (bucket, key) = (bucket.unwrap_or_default(), key.unwrap_or_default());
                 let sought = Sought { bucket, key, crc64: sent(outgoing.crc64()), since: Some(since) };
                 let looking = look(client, transport, &sought);
-                match tokio::time::timeout_at(budget.deadline, looking).await {
+                match tokio::time::timeout_at(budget.deadline.at, looking).await {
                     Ok(Found::Stored(object)) => return Err(outcome_unknown(object, failed.error)),
                     Ok(Found::NotStored) => {}
                     Ok(Found::CannotTell) | Err(_) => return Err(unsure(failed)),

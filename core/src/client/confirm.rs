@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::{HeaderMap, Method};
-use tokio::time::Instant;
 
-use super::exchange::{Budget, Call, Parcel};
+use super::exchange::{Budget, Call, Deadline, Parcel};
 use super::{Client, Inner, answer};
 use crate::body::Lease;
 use crate::engine::Interrupt;
@@ -128,7 +127,7 @@ impl Question {
     }
 
     async fn ask(self, client: &Inner, transport: Arc<dyn Transport>) -> Result<Confirmation> {
-        let deadline = Instant::now() + client.timeouts.call(None, 0);
+        let deadline = Deadline::within(client.timeouts.call(None, 0));
         let mut budget = Budget::new(deadline, client.retries);
         let judge = |response: Response, _: &Outgoing| match response.status {
             200 => self.compare(&response.headers),

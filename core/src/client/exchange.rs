@@ -41,15 +41,34 @@ impl Failed {
     }
 }
 
+/// When a call must have ended, and how long it was given.
+#[derive(Clone, Copy)]
+pub(super) struct Deadline {
+    pub at: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    pub fn within(limit: Duration) -> Deadline {
+        Deadline { at: Instant::now() + limit, limit }
+    }
+
+    /// The call as a whole took too long.
+    pub fn missed(self) -> Error {
+        let limit = self.limit;
+        Error::new(ErrorKind::Timeout, format!("the call took longer than its timeout of {limit:?}"))
+    }
+}
+
 /// How long a call may go on, and how often it may try.
 pub(super) struct Budget {
-    pub deadline: Instant,
+    pub deadline: Deadline,
     retries: u32,
     used: u32,
 }
 
 impl Budget {
-    pub fn new(deadline: Instant, retries: u32) -> Budget {
+    pub fn new(deadline: Deadline, retries: u32) -> Budget {
         Budget { deadline, retries, used: 0 }
     }
 
@@ -60,7 +79,7 @@ impl Budget {
         }
         let pause = retry::pause(self.used, retry::random());
         self.used += 1;
-        if Instant::now() + pause >= self.deadline {
+        if Instant::now() + pause >= self.deadline.at {
             return false;
         }
         tokio::time::sleep(pause).await;
@@ -231,10 +250,10 @@ impl Call {
                 (None, error) => return Err(cannot_repeat(error.unwrap_or_else(used_up), true)),
             };
             let attempt = self.attempt(client, transport, &outgoing, client.timeouts.read, &mut judge);
-            let failed = match tokio::time::timeout_at(budget.deadline, attempt).await {
+            let failed = match tokio::time::timeout_at(budget.deadline.at, attempt).await {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(failed)) => failed,
-                Err(_) => return Err(out_of_time()),
+                Err(_) => return Err(budget.deadline.missed()),
             };
             // A damaged part is simply sent again.
             let damaged = failed.error.kind() == ErrorKind::Integrity;
@@ -281,11 +300,6 @@ fn is_expired(error: &Error) -> bool {
 
 fn used_up() -> Error {
     Error::new(ErrorKind::Source, "the stream was read in part")
-}
-
-/// The call as a whole took too long.
-pub(super) fn out_of_time() -> Error {
-    Error::new(ErrorKind::Timeout, "the call took longer than its timeout")
 }
 
 fn address(target: &Target, query: &[(String, Option<String>)]) -> String {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, Method};
 use tokio::time::Instant;
 
-use super::exchange::{Budget, Call, Parcel};
+use super::exchange::{Budget, Call, Deadline, Parcel};
 use super::{Inner, answer};
 use crate::error::{Result, StoredObject};
 use crate::transport::Transport;
@@ -59,7 +59,7 @@ pub(super) async fn look(client: &Inner, transport: &dyn Transport, sought: &Sou
 
 async fn look_once(client: &Inner, transport: &dyn Transport, sought: &Sought<'_>) -> Result<Found> {
     let call = Call::new(client, Method::HEAD, (sought.bucket, sought.key), Vec::new(), Vec::new())?;
-    let mut budget = Budget::new(Instant::now() + client.timeouts.read.min(LOOK_TIMEOUT), LOOKS);
+    let mut budget = Budget::new(Deadline::within(client.timeouts.read.min(LOOK_TIMEOUT)), LOOKS);
     call.repeat(client, transport, &Parcel::empty(), &mut budget, |response, _| match response.status {
         200 => Ok(judge(
             &response.headers,

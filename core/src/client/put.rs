@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::Method;
-use tokio::time::Instant;
 
-use super::exchange::{Budget, Call, Parcel, REQUEST_BYTES_MAX};
+use super::exchange::{Budget, Call, Deadline, Parcel, REQUEST_BYTES_MAX};
 use super::reply::CallbackReply;
 use super::{Inner, builder, careful, headers};
 use crate::body::{Body, Lease, Source};
@@ -130,6 +129,6 @@ pub(super) fn attach(
 
 pub(super) async fn run(client: &Inner, transport: Arc<dyn Transport>, plan: &Plan) -> Result<CallbackReply> {
     let Plan { call, parcel, timeout, callback_retry } = plan;
-    let mut budget = Budget::new(Instant::now() + *timeout, client.retries);
+    let mut budget = Budget::new(Deadline::within(*timeout), client.retries);
     careful::send(client, &*transport, call, parcel, None, *callback_retry, &mut budget).await
 }

@@ -15,7 +15,7 @@ use super::sizes::Layout;
 use super::steps::{Done, DoneParts, Steps};
 use super::{Plan, Progress, Watch};
 use crate::body::Source;
-use crate::client::exchange::{Budget, out_of_time};
+use crate::client::exchange::{Budget, Deadline};
 use crate::client::reply::CallbackReply;
 use crate::client::{Inner, put};
 use crate::engine::{self, Cancel};
@@ -121,7 +121,7 @@ pub(super) struct Upload {
     pub steps: Arc<Steps>,
     pub layout: Layout,
     pub cancels: [Cancel; 2],
-    pub deadline: Instant,
+    pub deadline: Deadline,
     pub mode: CallbackRetry,
     pub checkpoint_path: Option<PathBuf>,
     pub checkpoint: Option<Checkpoint>,
@@ -147,7 +147,7 @@ impl Upload {
         Ok(Upload {
             layout: plan.layout,
             cancels: plan.cancels,
-            deadline: now + plan.timeout,
+            deadline: Deadline::within(plan.timeout),
             mode: options.callback_retry.unwrap_or(CallbackRetry::IfNotStored),
             checkpoint_path: plan.checkpoint,
             checkpoint: None,
@@ -230,7 +230,7 @@ impl Upload {
             tokio::select! {
                 biased;
                 () = any_cancelled(&cancels) => return Err(engine::cancelled()),
-                () = tokio::time::sleep_until(self.deadline) => return Err(out_of_time()),
+                () = tokio::time::sleep_until(self.deadline.at) => return Err(self.deadline.missed()),
                 Some(joined) = running.join_next(), if !running.is_empty() => {
                     let (number, outcome) =
                         joined.map_err(|_| Error::new(ErrorKind::Bug, "sending a part panicked"))?;
@@ -328,7 +328,7 @@ impl Upload {
                 Err(failed) => error.with_hint(format!("The checkpoint could not be written: {failed}")),
             });
         }
-        let mut budget = Budget::new(Instant::now() + ABORT_TIMEOUT, self.steps.client.retries);
+        let mut budget = Budget::new(Deadline::within(ABORT_TIMEOUT), self.steps.client.retries);
         match self.steps.abort(&id, &mut budget).await {
             Ok(()) if self.completing => Err(error),
             Ok(()) => Err(error.with_hint("Nothing was stored, and OSS keeps no parts.")),
