@@ -137,7 +137,8 @@ class Callback {
   }
 
   static {
-    nativeOf = (value) => (typeof value === 'object' && value !== null && #native in value ? value.#native : undefined)
+    nativeOf = (value) =>
+      typeof value === 'object' && value !== null && #native in value ? value.#native : undefined
   }
 
   get #told() {
@@ -216,7 +217,11 @@ function nativeCallback(callback) {
     return nativeOf(new Callback(url, options))
   }
   const hint = typeof callback === 'string' ? 'Wrap the URL: `new Callback(url)`.' : undefined
-  throw invalid('callback', `must be a Callback or an object with \`url\`, but is ${typeName(callback)}`, hint)
+  throw invalid(
+    'callback',
+    `must be a Callback or an object with \`url\`, but is ${typeName(callback)}`,
+    hint,
+  )
 }
 
 class Signer {

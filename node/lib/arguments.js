@@ -58,7 +58,11 @@ function viewOf(data) {
     // An empty view may be one whose memory was given to another thread: what was meant is lost.
     throw invalid('data', 'is detached: its memory was transferred', 'Copy it before the transfer.')
   }
-  throw invalid('data', `must be a Buffer, a Uint8Array or an ArrayBuffer, but is ${typeName(data)}`, hint(data))
+  throw invalid(
+    'data',
+    `must be a Buffer, a Uint8Array or an ArrayBuffer, but is ${typeName(data)}`,
+    hint(data),
+  )
 }
 
 function hint(data) {
@@ -69,7 +73,7 @@ function hint(data) {
     return 'Read it first: `await data.arrayBuffer()`.'
   }
   if (typeof data?.pipe === 'function' || typeof data?.getReader === 'function') {
-    return "Read it first: `Buffer.concat(await Array.fromAsync(data))`, or `require('node:stream/consumers').buffer(data)`."
+    return 'Read it first: `buffer(data)` of `node:stream/consumers`.'
   }
   return undefined
 }

@@ -24,7 +24,9 @@ const cargo = spawnSync(
   { stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8', maxBuffer: 1 << 30 },
 )
 if (cargo.error) {
-  console.error(`oss-callback is built from source and needs Rust (https://rustup.rs): ${cargo.error.message}`)
+  console.error(
+    `oss-callback is built from source and needs Rust (https://rustup.rs): ${cargo.error.message}`,
+  )
   process.exit(1)
 }
 if (cargo.status !== 0) {

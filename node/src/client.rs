@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use napi::bindgen_prelude::{
     Array, Buffer, Either, External, ExternalRef, FnArgs, Function, Uint8ArraySlice,
 };
@@ -158,9 +159,16 @@ impl From<CallbackReply> for Reply {
             version_id: owned(reply.version_id()),
             request_id: owned(reply.request_id()),
             server_time_ms: reply.server_time().map(|time| time.as_secs_f64() * 1000.0),
-            body: Vec::from(reply.into_body()).into(),
+            body: exactly(reply.into_body()).into(),
         }
     }
+}
+
+/// The bytes in memory of just their size. They come as a part of what was read from the connection: V8,
+/// which sees the part alone, would let kilobytes lie about for each small reply. Large ones are not copied.
+fn exactly(body: Bytes) -> Vec<u8> {
+    const LARGE: usize = 64 * 1024;
+    if body.len() < LARGE { body.to_vec() } else { Vec::from(body) }
 }
 
 /// A call under way. Its outcome is told exactly once: a call that is lost, because its code panicked, is

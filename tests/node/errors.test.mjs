@@ -29,7 +29,9 @@ test('the_types_list_every_option_and_fact_by_the_name_that_is_accepted', () => 
 
 test('every_kind_has_its_class_and_code', () => {
   const { kinds } = native.lists()
-  const classes = Object.values(errors.classes).filter((type) => Object.hasOwn(type, 'kind') || type.name === 'BugError')
+  const classes = Object.values(errors.classes).filter(
+    (type) => Object.hasOwn(type, 'kind') || type.name === 'BugError',
+  )
   assert.deepEqual(new Set(classes.map((type) => type.kind)), new Set(kinds))
   for (const [name, type] of Object.entries(errors.classes)) {
     const error = new type('what went wrong', { hint: 'a hint', cause: 'why' })
@@ -92,7 +94,10 @@ test('hints_and_fields_speak_of_the_options_by_their_names_here', () => {
   assert.match(error.message, /accessKeySecret is missing\. accessKeyId and accessKeySecret go together/)
   assert.equal(thrown(() => client({ readTimeoutMs: 0 })).field, 'readTimeoutMs')
   const signer = new esm.Signer('id', 'secret', { region: 'cn-hangzhou' })
-  assert.equal(thrown(() => signer.presign('GET', { bucket: BUCKET, key: 'a', expiresIn: 0 })).field, 'expiresIn')
+  assert.equal(
+    thrown(() => signer.presign('GET', { bucket: BUCKET, key: 'a', expiresIn: 0 })).field,
+    'expiresIn',
+  )
   const request = { bucket: BUCKET, key: 'a', additionalHeaders: ['a b'] }
   assert.equal(thrown(() => signer.sign('GET', request)).field, 'additionalHeaders')
   assert.equal(thrown(() => signer.sign('GET', { time: new Date(NaN) })).field, 'time')

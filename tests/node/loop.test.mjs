@@ -9,13 +9,16 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { at, BUCKET, callback, client, DATA, faulty, liveHandles, rejection } from './bed.mjs'
 
-const put = (uploading, key, asked, options) => uploading.putObjectWithCallback(BUCKET, key, DATA, asked, options)
+const put = (uploading, key, asked, options) =>
+  uploading.putObjectWithCallback(BUCKET, key, DATA, asked, options)
 
 test('256_calls_wait_for_their_callbacks_while_timers_and_files_go_on', async () => {
   const uploading = client()
   const asked = callback('/delay/1000')
   const start = performance.now()
-  const calls = Promise.all(Array.from({ length: 256 }, (_, number) => put(uploading, `256/${number}`, asked)))
+  const calls = Promise.all(
+    Array.from({ length: 256 }, (_, number) => put(uploading, `256/${number}`, asked)),
+  )
   const lateness = []
   let last = performance.now()
   const timer = setInterval(() => {
@@ -106,7 +109,14 @@ test('data_is_taken_from_every_kind_of_buffer', async () => {
   new Uint8Array(shared).set(slice)
   const uploading = client()
   const seen = new Set()
-  for (const data of [slice, new Uint8Array(slice), array, new DataView(array), new Uint16Array(array), shared]) {
+  for (const data of [
+    slice,
+    new Uint8Array(slice),
+    array,
+    new DataView(array),
+    new Uint16Array(array),
+    shared,
+  ]) {
     const reply = await uploading.putObjectWithCallback(BUCKET, 'buffer', data, asked)
     seen.add(reply.json().body)
   }
@@ -186,7 +196,9 @@ function program(code) {
     const client = new Client({ region: 'cn-hangzhou', accessKeyId: 'a', accessKeySecret: 'b', endpoint: env.FAULTY_ENDPOINT })
     const put = (key) => client.putObjectWithCallback('examplebucket', key, Buffer.from('data'), new Callback(env.APP_URL + '/ok'))
   `
-  return spawn(process.execPath, ['--input-type=module', '--eval', prelude + code], { stdio: ['ignore', 'pipe', 'inherit'] })
+  return spawn(process.execPath, ['--input-type=module', '--eval', prelude + code], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
 }
 
 async function ending(child) {
@@ -198,14 +210,18 @@ async function ending(child) {
 }
 
 test('a_program_lives_until_its_calls_end_and_no_longer', async () => {
-  const { output, status, took } = await ending(program(`put('json/a').then((reply) => console.log(reply.text))`))
+  const { output, status, took } = await ending(
+    program(`put('json/a').then((reply) => console.log(reply.text))`),
+  )
   assert.equal(output, '{"Status":"OK"}\n')
   assert.equal(status, 0)
   assert.ok(took < 5000)
 })
 
 test('a_program_can_exit_while_a_call_is_under_way', async () => {
-  const { status, killed, took } = await ending(program(`put('hang/a'); setTimeout(() => process.exit(7), 200)`))
+  const { status, killed, took } = await ending(
+    program(`put('hang/a'); setTimeout(() => process.exit(7), 200)`),
+  )
   assert.deepEqual([status, killed], [7, null])
   assert.ok(took < 5000)
 })
@@ -220,8 +236,11 @@ test('calls_leave_memory_flat', async () => {
     for (let done = 0; done < count; done += 100) {
       const batch = Array.from({ length: 100 }, (_, index) => {
         const key = index % 10 === 9 ? 'failed/a' : 'json/a'
-        const options = index % 2 === 0 ? { signal, contentType: 'text/plain', metadata: { a: 'b' } } : undefined
-        return put(uploading, key, index % 5 === 0 ? { url: `${at.APP_URL}/ok` } : asked, options).catch(String)
+        const options =
+          index % 2 === 0 ? { signal, contentType: 'text/plain', metadata: { a: 'b' } } : undefined
+        return put(uploading, key, index % 5 === 0 ? { url: `${at.APP_URL}/ok` } : asked, options).catch(
+          String,
+        )
       })
       await Promise.all(batch)
     }

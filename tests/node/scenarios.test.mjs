@@ -50,7 +50,12 @@ test('application_server_receives_the_callback', async () => {
   const headers = Object.fromEntries(seen.headers.map(([name, value]) => [name.toLowerCase(), value]))
   assert.equal(headers['content-type'], 'application/json')
   assert.equal(headers['x-trace'], 't-1')
-  assert.deepEqual(JSON.parse(seen.body), { key: '目录/图.jpg', size: 5, who: '张三 & co', mime: 'image/jpeg' })
+  assert.deepEqual(JSON.parse(seen.body), {
+    key: '目录/图.jpg',
+    size: 5,
+    who: '张三 & co',
+    mime: 'image/jpeg',
+  })
 })
 
 test('built_fields_reach_the_application_server', async () => {
@@ -149,7 +154,8 @@ test('wrong_secret_is_a_service_error', async () => {
 })
 
 test('unknown_option_is_refused_with_a_suggestion', async () => {
-  const put = (options) => rejection(client().putObjectWithCallback(BUCKET, 'a', DATA, callback('/ok?typo'), options))
+  const put = (options) =>
+    rejection(client().putObjectWithCallback(BUCKET, 'a', DATA, callback('/ok?typo'), options))
   for (const [options, suggestion] of [
     [{ contentTyp: 'text/plain' }, 'contentType'],
     [{ content_type: 'text/plain' }, 'contentType'],
@@ -233,7 +239,9 @@ test('invalid_arguments_name_their_field', async () => {
   }
   assert.equal((await refused('data', BUCKET, 'k', 'text')).hint, 'Encode it: `Buffer.from(data)`.')
   assert.match((await refused('data', BUCKET, 'k', new Blob(['a']))).hint, /arrayBuffer/)
-  const error = await rejection(client().putObjectWithCallback(BUCKET, 'k', DATA, 'https://app.example.com/cb'))
+  const error = await rejection(
+    client().putObjectWithCallback(BUCKET, 'k', DATA, 'https://app.example.com/cb'),
+  )
   assert.match(error.hint, /new Callback\(url\)/)
 })
 
@@ -328,7 +336,9 @@ test('timeout_is_reported', async () => {
     [{}, { timeoutMs: 300 }],
   ]) {
     const start = performance.now()
-    const error = await rejection(faulty(ofClient).putObjectWithCallback(BUCKET, 'hang/a', DATA, callback(), own))
+    const error = await rejection(
+      faulty(ofClient).putObjectWithCallback(BUCKET, 'hang/a', DATA, callback(), own),
+    )
     const took = performance.now() - start
     assert.ok(error instanceof TimeoutError)
     assert.ok(took >= 299 && took < 1500, `${took} ms`)
@@ -353,7 +363,8 @@ test('cancel_ends_the_call_promptly', async () => {
 test('parallel_calls_share_one_client', async () => {
   const uploading = client()
   const start = performance.now()
-  const put = (_, number) => uploading.putObjectWithCallback(BUCKET, `parallel/${number}`, DATA, callback('/delay/200'))
+  const put = (_, number) =>
+    uploading.putObjectWithCallback(BUCKET, `parallel/${number}`, DATA, callback('/delay/200'))
   const replies = await Promise.all(Array.from({ length: 64 }, put))
   const took = performance.now() - start
   assert.ok(took < 4000, `64 calls of 0.2 s took ${took} ms`)

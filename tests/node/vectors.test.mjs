@@ -24,7 +24,11 @@ function hard(family) {
 
 function signer({ credentials, region, product }, version) {
   const { access_key_id: id, access_key_secret: secret, security_token: token } = credentials
-  return new Signer(id, secret, { securityToken: token ?? undefined, version, ...(version === 'v4' ? { region, product } : {}) })
+  return new Signer(id, secret, {
+    securityToken: token ?? undefined,
+    version,
+    ...(version === 'v4' ? { region, product } : {}),
+  })
 }
 
 function asked({ request, time }) {
@@ -114,7 +118,10 @@ function built(callback, vars) {
     vars,
   }
   // A value that JSON has as null is not given.
-  return new Callback(callbackUrl, Object.fromEntries(Object.entries(options).filter(([, value]) => value != null)))
+  return new Callback(
+    callbackUrl,
+    Object.fromEntries(Object.entries(options).filter(([, value]) => value != null)),
+  )
 }
 
 function fromAliOss({ url, body, host, contentType, callbackSNI, customValue }) {
@@ -126,10 +133,14 @@ function fromAliOss({ url, body, host, contentType, callbackSNI, customValue }) 
     callbackSNI,
   }
   const text = (value) => (typeof value === 'string' ? value : JSON.stringify(value))
-  return [callback, Object.fromEntries(Object.entries(customValue ?? {}).map(([name, value]) => [name, text(value)]))]
+  return [
+    callback,
+    Object.fromEntries(Object.entries(customValue ?? {}).map(([name, value]) => [name, text(value)])),
+  ]
 }
 
-const decoded = (text) => (text === undefined ? undefined : JSON.parse(Buffer.from(text, 'base64').toString()))
+const decoded = (text) =>
+  text === undefined ? undefined : JSON.parse(Buffer.from(text, 'base64').toString())
 
 // Where an SDK's way is not ours: tests/rust/tests/all/callback_vectors.rs says what we do instead.
 const QUIRKS = [

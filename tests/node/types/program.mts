@@ -14,7 +14,12 @@ import {
   type PutObjectOptions,
 } from 'oss-callback'
 
-const options: ClientOptions = { region: 'cn-hangzhou', signatureVersion: 'v4', readTimeoutMs: 30_000, proxy: undefined }
+const options: ClientOptions = {
+  region: 'cn-hangzhou',
+  signatureVersion: 'v4',
+  readTimeoutMs: 30_000,
+  proxy: undefined,
+}
 const client = new Client(options)
 const callback = new Callback(['https://a.example.com/cb', 'https://b.example.com/cb'], {
   bodyType: 'json',
@@ -36,7 +41,10 @@ export async function upload(data: Uint8Array): Promise<CallbackReply> {
   const crc: bigint = BigInt(reply.crc64 ?? 0)
   const json: unknown = reply.json()
   console.log(body, crc, json, reply.text, reply.serverTimeMs)
-  await client.putObjectWithCallback('b', 'k', new ArrayBuffer(1), { url: 'https://a.example.com/cb', sni: true })
+  await client.putObjectWithCallback('b', 'k', new ArrayBuffer(1), {
+    url: 'https://a.example.com/cb',
+    sni: true,
+  })
   await client.putObjectWithCallback('b', 'k', new DataView(new ArrayBuffer(1)), { policy: 'stored' })
   return reply
 }
@@ -59,8 +67,18 @@ export function judge(error: unknown): string {
 }
 
 const signer = new Signer('id', 'secret', { region: 'cn-hangzhou', product: 'oss', version: 'v4' })
-const headers: Record<string, string> = signer.sign('PUT', { bucket: 'b', key: 'k', query: [['acl', null]], time: new Date() })
-const { url, headers: toSend } = signer.presign('GET', { bucket: 'b', key: 'k', expiresIn: 60, addressing: 'virtual' })
+const headers: Record<string, string> = signer.sign('PUT', {
+  bucket: 'b',
+  key: 'k',
+  query: [['acl', null]],
+  time: new Date(),
+})
+const { url, headers: toSend } = signer.presign('GET', {
+  bucket: 'b',
+  key: 'k',
+  expiresIn: 60,
+  addressing: 'virtual',
+})
 const form: Record<string, string> = signer.signPolicy('{}', { time: 0 })
 console.log(headers, url, toSend, form, callback.preview({ bucket: 'b', size: 1, 'imageInfo.width': 4 }))
 
