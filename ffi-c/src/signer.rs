@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use oss_callback_core::sign::SignRequest;
-use oss_callback_core::{Credentials, Endpoint, Network, SignatureVersion, Signer};
+use oss_callback_core::{Credentials, Signer};
 
 use crate::error::osscb_error;
 use crate::generated::{addressing as known_addressing, osscb_addressing, osscb_status};
@@ -23,7 +23,6 @@ const NOW: i64 = i64::MIN;
 #[derive(Debug)]
 pub struct osscb_signer {
     signer: Signer,
-    region: Option<String>,
     _live: Live,
 }
 
@@ -75,16 +74,10 @@ pub unsafe extern "C" fn osscb_signer_new(
         if let Some(token) = choices.security_token {
             credentials = credentials.with_security_token(token)?;
         }
-        let region = choices.region;
-        let mut signer = match choices.version.unwrap_or(SignatureVersion::V4) {
-            SignatureVersion::V1 => Signer::v1(credentials),
-            _ => Signer::v4(credentials, region.as_deref().unwrap_or_default())?,
-        };
-        if let Some(product) = choices.product {
-            signer = signer.with_product(product)?;
-        }
+        let (region, product) = (choices.region.as_deref(), choices.product.as_deref());
+        let signer = Signer::from_choices(credentials, choices.version, region, product)?;
         // SAFETY: the caller lets us write there.
-        unsafe { out.give(osscb_signer { signer, region, _live: Live::new() }) };
+        unsafe { out.give(osscb_signer { signer, _live: Live::new() }) };
         Ok(())
     };
     // SAFETY: NULL, or the caller lets us write there.
@@ -138,10 +131,7 @@ pub unsafe extern "C" fn osscb_signer_presign(
         // SAFETY: NULL or live, and what the request points to, and the text, are lent for this call.
         let (signer, request, endpoint) =
             unsafe { (handle(signer, "signer")?, taken(request)?, endpoint.optional("endpoint")?) };
-        let endpoint = match endpoint {
-            Some(endpoint) => Endpoint::parse(endpoint)?,
-            None => Endpoint::of_region(signer.region.as_deref().unwrap_or_default(), Network::Public)?,
-        };
+        let endpoint = signer.signer.endpoint(endpoint)?;
         let addressing = known_addressing(addressing).map_err(|number| {
             Failure::argument("addressing", format!("{number} is none of the values that the header names"))
         })?;

@@ -4,7 +4,7 @@ use napi::Unknown;
 use napi::bindgen_prelude::{Array, External};
 use napi_derive::napi;
 use oss_callback::sign::SignRequest;
-use oss_callback::{Addressing, Credentials, Endpoint, Network, SignatureVersion, Signer};
+use oss_callback::{Addressing, Credentials, Signer};
 
 use crate::callback::flat;
 use crate::convert::{self, optional_text, text};
@@ -33,18 +33,10 @@ pub fn signer_new(
         if let Some(token) = optional_text("securityToken", token)? {
             credentials = credentials.with_security_token(token)?;
         }
-        let region = optional_text("region", region)?.unwrap_or_default();
-        let version = match optional_text("version", version)? {
-            Some(version) => version.parse()?,
-            None => SignatureVersion::V4,
-        };
-        let mut inner = match version {
-            SignatureVersion::V1 => Signer::v1(credentials),
-            _ => Signer::v4(credentials, region)?,
-        };
-        if let Some(product) = optional_text("product", product)? {
-            inner = inner.with_product(product)?;
-        }
+        let region = optional_text("region", region)?;
+        let version = optional_text("version", version)?.map(|version| version.parse()).transpose()?;
+        let product = optional_text("product", product)?;
+        let inner = Signer::from_choices(credentials, version, region.as_deref(), product.as_deref())?;
         Ok(External::new(NativeSigner { inner, _live: Live::new() }))
     })
 }
@@ -94,10 +86,7 @@ pub fn signer_presign(
         let [endpoint, addressing, bucket, key, expires, query, headers, additional, time] =
             parameters(&request, names)?;
         let request = asked_for(&method, [bucket, key, query, headers, additional])?;
-        let endpoint = match optional_text("endpoint", endpoint)? {
-            Some(endpoint) => Endpoint::parse(&endpoint)?,
-            None => Endpoint::of_region(signer.inner.region().unwrap_or_default(), Network::Public)?,
-        };
+        let endpoint = signer.inner.endpoint(optional_text("endpoint", endpoint)?.as_deref())?;
         let addressing = match optional_text("addressing", addressing)? {
             Some(addressing) => addressing.parse()?,
             None => Addressing::Auto,

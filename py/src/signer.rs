@@ -1,7 +1,7 @@
 //! Signing requests that others send.
 
 use oss_callback::sign::SignRequest;
-use oss_callback::{Addressing, Credentials, Endpoint, Network, SignatureVersion};
+use oss_callback::{Addressing, Credentials};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -12,7 +12,7 @@ use crate::handles::Live;
 
 /// Signs requests for any HTTP client. One serves all threads.
 ///
-/// `region`, such as `cn-hangzhou`, is needed by version `v4` and unknown to `v1`. `product` is `oss`, or
+/// `region`, such as `cn-hangzhou`, is needed by version `v4`; with `v1` it only tells where signed URLs go. `product` is `oss`, or
 /// such as `oss-cloudbox`. `security_token` belongs to temporary credentials.
 ///
 /// Raises CredentialsError for credentials that cannot be sent, and InvalidArgumentError for the rest.
@@ -46,11 +46,8 @@ impl Signer {
             if let Some(token) = token {
                 credentials = credentials.with_security_token(token)?;
             }
-            let signer = match version.parse()? {
-                SignatureVersion::V1 => oss_callback::Signer::v1(credentials),
-                _ => oss_callback::Signer::v4(credentials, region.unwrap_or_default())?,
-            };
-            if product == "oss" { Ok(signer) } else { signer.with_product(product) }
+            let version = Some(version.parse()?);
+            oss_callback::Signer::from_choices(credentials, version, region.as_deref(), Some(product))
         };
         Ok(Signer { inner: made().map_err(|error| raised(py, &error))?, _live: Live::new() })
     }
@@ -112,10 +109,7 @@ impl Signer {
         let expires_in = convert::duration("expires_in", &expires_in)?;
         let time = convert::moment("time", time.as_ref())?;
         let signed = || {
-            let endpoint = match endpoint {
-                Some(endpoint) => Endpoint::parse(&endpoint)?,
-                None => Endpoint::of_region(self.inner.region().unwrap_or_default(), Network::Public)?,
-            };
+            let endpoint = self.inner.endpoint(endpoint.as_deref())?;
             let addressing: Addressing = addressing.parse()?;
             self.inner.presign(&request, &endpoint, addressing, expires_in, time)
         };

@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime};
 use crate::credentials::Credentials;
 use crate::endpoint::{Endpoint, check_label, check_region};
 use crate::error::{Error, Result};
-use crate::options::{Addressing, SignatureVersion};
+use crate::options::{Addressing, Network, SignatureVersion};
 
 pub use canonical::Parts;
 
@@ -29,6 +29,8 @@ pub struct Signer {
     credentials: Credentials,
     /// Set for V4.
     scope: Option<Scope>,
+    /// V1 signs for no region; one that was named all the same tells the endpoint.
+    named_region: Option<String>,
 }
 
 /// Where a V4 signature holds.
@@ -116,12 +118,47 @@ impl Signer {
         let region = region.into();
         check_region(&region)?;
         let scope = Scope { region, product: v4::PRODUCT.to_owned(), day_key: Arc::default() };
-        Ok(Signer { credentials, scope: Some(scope) })
+        Ok(Signer { credentials, scope: Some(scope), named_region: None })
     }
 
     /// Signature version 1, which Alibaba Cloud is withdrawing: new accounts cannot use it.
     pub fn v1(credentials: Credentials) -> Signer {
-        Signer { credentials, scope: None }
+        Signer { credentials, scope: None, named_region: None }
+    }
+
+    /// A signer by choices that may be absent, with the library's defaults: version 4, which needs a region,
+    /// and the product `oss`. The way in for other languages.
+    ///
+    /// # Errors
+    /// As [`v4`](Signer::v4) and [`with_product`](Signer::with_product); `oss` is every version's product.
+    pub fn from_choices(
+        credentials: Credentials,
+        version: Option<SignatureVersion>,
+        region: Option<&str>,
+        product: Option<&str>,
+    ) -> Result<Signer> {
+        let signer = match version.unwrap_or(SignatureVersion::V4) {
+            SignatureVersion::V1 => {
+                let named_region = region.map(str::to_owned);
+                Signer { named_region, ..Signer::v1(credentials) }
+            }
+            SignatureVersion::V4 => Signer::v4(credentials, region.unwrap_or_default())?,
+        };
+        match product {
+            Some(product) if product != v4::PRODUCT => signer.with_product(product),
+            _ => Ok(signer),
+        }
+    }
+
+    /// The endpoint of signed URLs: the one that is named, or else the public one of the signer's region.
+    ///
+    /// # Errors
+    /// As [`Endpoint::parse`] and [`Endpoint::of_region`].
+    pub fn endpoint(&self, named: Option<&str>) -> Result<Endpoint> {
+        match named {
+            Some(text) => Endpoint::parse(text),
+            None => Endpoint::of_region(self.region().unwrap_or_default(), Network::Public),
+        }
     }
 
     /// V4: another product than `oss`, such as `oss-cloudbox`.
@@ -145,9 +182,9 @@ impl Signer {
         if self.scope.is_some() { SignatureVersion::V4 } else { SignatureVersion::V1 }
     }
 
-    /// V4: the region it signs for.
+    /// V4: the region it signs for. V1: the one that it was made with, if any.
     pub fn region(&self) -> Option<&str> {
-        self.scope.as_ref().map(|scope| scope.region.as_str())
+        self.scope.as_ref().map(|scope| scope.region.as_str()).or(self.named_region.as_deref())
     }
 
     /// Signs by headers: those of the result are to be sent beside those of the request.

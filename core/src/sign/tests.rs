@@ -316,3 +316,31 @@ fn a_policy_is_signed_with_the_fields_that_its_conditions_name() {
         }
     }
 }
+
+#[test]
+fn absent_choices_have_the_librarys_defaults() {
+    let chosen = |version, region, product| Signer::from_choices(credentials(), version, region, product);
+    let plain = chosen(None, Some("cn-hangzhou"), None).unwrap();
+    assert_eq!((plain.version(), plain.region()), (SignatureVersion::V4, Some("cn-hangzhou")));
+    assert_eq!(chosen(None, None, None).unwrap_err().field(), Some("region"));
+    let named = chosen(None, Some("cn-hangzhou"), Some("oss-cloudbox")).unwrap();
+    assert!(named.sign(&put(), now()).unwrap().string_to_sign.contains("/oss-cloudbox/"));
+    assert!(plain.sign(&put(), now()).unwrap().string_to_sign.contains("/oss/"));
+
+    let v1 = Some(SignatureVersion::V1);
+    chosen(v1, None, Some("oss")).unwrap();
+    assert_eq!(chosen(v1, None, Some("oss-cloudbox")).unwrap_err().field(), Some("product"));
+}
+
+#[test]
+fn a_signed_urls_endpoint_is_the_named_one_or_the_regions() {
+    for version in SignatureVersion::ALL {
+        let region = Some("cn-hangzhou");
+        let signer = Signer::from_choices(credentials(), Some(*version), region, None).unwrap();
+        let told = signer.endpoint(None).unwrap().to_string();
+        assert_eq!(told, "https://oss-cn-hangzhou.aliyuncs.com", "{version:?}");
+        let named = signer.endpoint(Some("http://127.0.0.1:80")).unwrap();
+        assert_eq!(named, Endpoint::parse("http://127.0.0.1:80").unwrap());
+    }
+    assert!(Signer::v1(credentials()).endpoint(None).is_err());
+}
