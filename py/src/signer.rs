@@ -12,8 +12,8 @@ use crate::handles::Live;
 
 /// Signs requests for any HTTP client. One serves all threads.
 ///
-/// `region`, such as `cn-hangzhou`, is needed by version `v4`; with `v1` it only tells where signed URLs go. `product` is `oss`, or
-/// such as `oss-cloudbox`. `security_token` belongs to temporary credentials.
+/// `region`, such as `cn-hangzhou`, is needed by version `v4`; with `v1` it only tells where signed URLs
+/// go. `product` is `oss`, or such as `oss-cloudbox`. `security_token` belongs to temporary credentials.
 ///
 /// Raises CredentialsError for credentials that cannot be sent, and InvalidArgumentError for the rest.
 #[pyclass(frozen, module = "oss_callback")]
