@@ -65,7 +65,7 @@ pub fn verifier(matches: &ArgMatches) -> Result<CallbackVerifierBuilder, Failure
         builder = builder.trusted_key(emulator_key());
     }
     for path in matches.get_many::<PathBuf>("key").unwrap_or_default() {
-        let pem = std::fs::read(path)
+        let pem = std::fs::read_to_string(path)
             .map_err(|error| Failure::usage(format!("--key: cannot read {}: {error}", path.display())))?;
         builder = builder.trusted_key(pem);
     }
@@ -77,7 +77,8 @@ pub fn verifier(matches: &ArgMatches) -> Result<CallbackVerifierBuilder, Failure
     }
     if let Some(template) = matches.get_one::<String>("template") {
         let json = matches.get_one::<String>("template-type").is_some_and(|name| name == "json");
-        builder = builder.template(template, if json { BodyType::Json } else { BodyType::Form });
+        builder =
+            builder.template(template).template_type(if json { BodyType::Json } else { BodyType::Form });
     }
     Ok(builder)
 }

@@ -53,8 +53,11 @@ fn converted(ty: OptionType, field: &str, value: &Unknown<'_>) -> Result<OptionV
         OptionType::Bool => OptionValue::Bool(convert::boolean(field, value)?),
         OptionType::Integer => OptionValue::Integer(convert::integer(field, value)?),
         OptionType::Duration => OptionValue::Duration(convert::duration(field, value, 1000.0)?),
+        OptionType::List | OptionType::SecretList if value.get_type()? != ValueType::String => {
+            OptionValue::List(convert::texts(field, value)?)
+        }
         OptionType::Map => OptionValue::Map(convert::pairs(field, value)?),
-        // Text, secrets, and enums by the value's name.
+        // Text, secrets, a list of one, and enums by the value's name.
         _ => OptionValue::Text(convert::text(field, value)?),
     })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::value::{self, OptionInfo, OptionType, OptionValue};
 use crate::credentials::{Secret, SharedProvider};
 use crate::error::Result;
+use crate::receive::{SharedFetcher, SharedFirstUse};
 
 /// Values of `network`. Which of the region's endpoints to use when `endpoint` is not set: `internal` from inside Alibaba Cloud, `dual_stack` for IPv6, `accelerate` for transfer acceleration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -1784,6 +1785,194 @@ impl CallbackBuilder {
             values: &[],
             doc: "Skip this library's checks of the callback, for what OSS may allow one day. OSS's own checks remain.",
             default: "false",
+        },
+    ];
+}
+
+/// Settings of a [`CallbackVerifier`](crate::receive::CallbackVerifier); made by [`CallbackVerifier::builder`](crate::receive::CallbackVerifier::builder).
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct CallbackVerifierBuilder {
+    pub(crate) fetch_key: Option<SharedFetcher>,
+    pub(crate) first_use: Option<SharedFirstUse>,
+    pub(crate) trusted_keys: Vec<String>,
+    pub(crate) official_keys: Option<bool>,
+    pub(crate) key_scheme_as_named: Option<bool>,
+    pub(crate) max_body: Option<u64>,
+    pub(crate) any_signature_version: Option<bool>,
+    pub(crate) template: Option<String>,
+    pub(crate) template_type: Option<BodyType>,
+    pub(crate) bucket: Vec<String>,
+    pub(crate) seal_secret: Vec<Secret>,
+}
+
+impl CallbackVerifierBuilder {
+    /// Public keys to trust, as PEM text (SubjectPublicKeyInfo): an emulator's, or OSS's own to pin it. A signature by one is accepted whatever key URL the request names, and that URL is not contacted. A verifier with trusted keys trusts these alone, so that a test key that is left in a production configuration shows at once; see `official_keys`.
+    ///
+    /// Default: none.
+    ///
+    /// Adds one; call it again for more.
+    pub fn trusted_key(mut self, value: impl Into<String>) -> Self {
+        self.trusted_keys.push(value.into());
+        self
+    }
+
+    /// Whether keys at OSS's own key URLs are trusted.
+    ///
+    /// Default: true without `trusted_keys`, false with them.
+    pub fn official_keys(mut self, value: bool) -> Self {
+        self.official_keys = Some(value);
+        self
+    }
+
+    /// Fetch a key by http where the request names http, instead of always by https. Whoever can alter such a fetch can forge callbacks.
+    ///
+    /// Default: false.
+    pub fn key_scheme_as_named(mut self, value: bool) -> Self {
+        self.key_scheme_as_named = Some(value);
+        self
+    }
+
+    /// Largest body of a callback request, in bytes.
+    ///
+    /// Default: 1048576 (1 MiB).
+    pub fn max_body(mut self, value: u64) -> Self {
+        self.max_body = Some(value);
+        self
+    }
+
+    /// Accept requests whose `x-oss-signature-version` is another than 1.0, and check them as 1.0. OSS mentions a version 2.0 and describes it nowhere.
+    ///
+    /// Default: false.
+    pub fn any_signature_version(mut self, value: bool) -> Self {
+        self.any_signature_version = Some(value);
+        self
+    }
+
+    /// The callback body as it is given to OSS, with its `${…}`: tells which field holds what. Needed where a custom variable bears the name of one of OSS's, such as `operation`.
+    ///
+    /// Default: none: fields by OSS's own names, all others are custom variables; form or JSON by the request's Content-Type, which OSS does not sign.
+    pub fn template(mut self, value: impl Into<String>) -> Self {
+        self.template = Some(value.into());
+        self
+    }
+
+    /// Body type of `template`.
+    ///
+    /// Default: form. Range: only together with `template`.
+    pub fn template_type(mut self, value: BodyType) -> Self {
+        self.template_type = Some(value);
+        self
+    }
+
+    /// Accept callbacks about this bucket alone, or about one of several. OSS signs callbacks for all its customers, about buckets of theirs.
+    ///
+    /// Default: any bucket.
+    ///
+    /// Adds one; call it again for more.
+    pub fn bucket(mut self, value: impl Into<String>) -> Self {
+        self.bucket.push(value.into());
+        self
+    }
+
+    /// Demand a seal, made with this secret or with one of several (for rotation).
+    ///
+    /// Default: none: seals are not checked. Range: at least 16 bytes each.
+    ///
+    /// Adds one; call it again for more.
+    pub fn seal_secret(mut self, value: impl Into<Secret>) -> Self {
+        self.seal_secret.push(value.into());
+        self
+    }
+
+    /// Sets an option by its name in `api/options.toml`: the way in for other languages.
+    ///
+    /// # Errors
+    /// `invalid_argument` for an unknown name (with the nearest known one), a value of another type, or one out of range.
+    pub fn set(&mut self, name: &str, value: OptionValue) -> Result<()> {
+        match name {
+            "trusted_keys" => self.trusted_keys = value.list("trusted_keys")?,
+            "official_keys" => self.official_keys = Some(value.boolean("official_keys")?),
+            "key_scheme_as_named" => self.key_scheme_as_named = Some(value.boolean("key_scheme_as_named")?),
+            "max_body" => self.max_body = Some(value.integer("max_body")?),
+            "any_signature_version" => {
+                self.any_signature_version = Some(value.boolean("any_signature_version")?)
+            }
+            "template" => self.template = Some(value.text("template")?),
+            "template_type" => self.template_type = Some(value.text("template_type")?.parse()?),
+            "bucket" => self.bucket = value.list("bucket")?,
+            "seal_secret" => {
+                self.seal_secret = value.list("seal_secret")?.into_iter().map(Secret::new).collect()
+            }
+            _ => return Err(value::unknown(name, Self::OPTIONS)),
+        }
+        Ok(())
+    }
+
+    /// Every option of this group, as `api/options.toml` lists it.
+    pub const OPTIONS: &'static [OptionInfo] = &[
+        OptionInfo {
+            name: "trusted_keys",
+            ty: OptionType::List,
+            values: &[],
+            doc: "Public keys to trust, as PEM text (SubjectPublicKeyInfo): an emulator's, or OSS's own to pin it. A signature by one is accepted whatever key URL the request names, and that URL is not contacted. A verifier with trusted keys trusts these alone, so that a test key that is left in a production configuration shows at once; see `official_keys`.",
+            default: "none",
+        },
+        OptionInfo {
+            name: "official_keys",
+            ty: OptionType::Bool,
+            values: &[],
+            doc: "Whether keys at OSS's own key URLs are trusted.",
+            default: "true without `trusted_keys`, false with them",
+        },
+        OptionInfo {
+            name: "key_scheme_as_named",
+            ty: OptionType::Bool,
+            values: &[],
+            doc: "Fetch a key by http where the request names http, instead of always by https. Whoever can alter such a fetch can forge callbacks.",
+            default: "false",
+        },
+        OptionInfo {
+            name: "max_body",
+            ty: OptionType::Integer,
+            values: &[],
+            doc: "Largest body of a callback request, in bytes.",
+            default: "1048576 (1 MiB)",
+        },
+        OptionInfo {
+            name: "any_signature_version",
+            ty: OptionType::Bool,
+            values: &[],
+            doc: "Accept requests whose `x-oss-signature-version` is another than 1.0, and check them as 1.0. OSS mentions a version 2.0 and describes it nowhere.",
+            default: "false",
+        },
+        OptionInfo {
+            name: "template",
+            ty: OptionType::Text,
+            values: &[],
+            doc: "The callback body as it is given to OSS, with its `${…}`: tells which field holds what. Needed where a custom variable bears the name of one of OSS's, such as `operation`.",
+            default: "none: fields by OSS's own names, all others are custom variables; form or JSON by the request's Content-Type, which OSS does not sign",
+        },
+        OptionInfo {
+            name: "template_type",
+            ty: OptionType::Enum,
+            values: &["form", "json"],
+            doc: "Body type of `template`.",
+            default: "form",
+        },
+        OptionInfo {
+            name: "bucket",
+            ty: OptionType::List,
+            values: &[],
+            doc: "Accept callbacks about this bucket alone, or about one of several. OSS signs callbacks for all its customers, about buckets of theirs.",
+            default: "any bucket",
+        },
+        OptionInfo {
+            name: "seal_secret",
+            ty: OptionType::SecretList,
+            values: &[],
+            doc: "Demand a seal, made with this secret or with one of several (for rotation).",
+            default: "none: seals are not checked",
         },
     ];
 }

@@ -18,6 +18,8 @@ pub enum OptionValue {
     Duration(Duration),
     /// Pairs of text, in order.
     Map(Vec<(String, String)>),
+    /// Texts, in order; also for secrets.
+    List(Vec<String>),
 }
 
 /// What kind of value an option takes.
@@ -36,6 +38,10 @@ pub enum OptionType {
     Duration,
     /// Pairs of text.
     Map,
+    /// Texts.
+    List,
+    /// Texts that are never shown.
+    SecretList,
     /// One of the listed values.
     Enum,
 }
@@ -64,6 +70,7 @@ impl OptionValue {
             OptionValue::Integer(_) => "an integer",
             OptionValue::Duration(_) => "a duration",
             OptionValue::Map(_) => "a map",
+            OptionValue::List(_) => "a list",
         }
     }
 
@@ -104,6 +111,15 @@ impl OptionValue {
         match self {
             OptionValue::Map(pairs) => Ok(pairs),
             other => Err(other.mismatch(name, "a map of text to text")),
+        }
+    }
+
+    /// One text is a list of one.
+    pub(super) fn list(self, name: &'static str) -> Result<Vec<String>> {
+        match self {
+            OptionValue::List(texts) => Ok(texts),
+            OptionValue::Text(text) => Ok(vec![text]),
+            other => Err(other.mismatch(name, "a list of texts")),
         }
     }
 }

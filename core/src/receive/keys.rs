@@ -53,6 +53,28 @@ where
     }
 }
 
+/// A fetcher in a builder.
+#[derive(Clone)]
+pub(crate) struct SharedFetcher(Arc<dyn KeyFetcher>);
+
+impl SharedFetcher {
+    pub(super) fn new(fetcher: impl KeyFetcher + 'static) -> SharedFetcher {
+        SharedFetcher(Arc::new(fetcher))
+    }
+}
+
+impl KeyFetcher for SharedFetcher {
+    fn fetch(&self, url: &str) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+        self.0.fetch(url)
+    }
+}
+
+impl std::fmt::Debug for SharedFetcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyFetcher")
+    }
+}
+
 /// Fetches by HTTP, through the proxy that the environment names, if any.
 pub(super) struct HttpFetcher(SmallFetch);
 

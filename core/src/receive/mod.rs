@@ -38,10 +38,13 @@ mod verifier;
 
 #[cfg(feature = "axum")]
 pub use self::axum::Verified;
+pub use crate::options::CallbackVerifierBuilder;
 pub use event::{CallbackEvent, ImageInfo, Number};
 pub use fields::{Field, FieldKind};
+pub(crate) use keys::SharedFetcher;
 pub use keys::{KeyFetcher, OFFICIAL_KEY_PEM};
 pub use rsa::PublicKey;
-pub use verifier::{CallbackVerifier, CallbackVerifierBuilder};
+pub use verifier::CallbackVerifier;
+pub(crate) use verifier::SharedFirstUse;
 
 use crate::options::BodyType;

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::diagnose;
 use super::event::{CallbackEvent, read_template};
 use super::key_url::OfficialUrl;
-use super::keys::{HttpFetcher, KeyFetcher, KeyStore};
+use super::keys::{HttpFetcher, KeyFetcher, KeyStore, SharedFetcher};
 use super::layout::Layout;
 use super::request::{Headers, Request};
 use super::rsa::PublicKey;
@@ -18,14 +18,14 @@ use super::signature;
 use crate::callback::Callback;
 use crate::credentials::Secret;
 use crate::error::{Error, Result, VerificationReason as Reason};
-use crate::options::BodyType;
+use crate::options::{BodyType, CallbackVerifierBuilder};
 
 /// A body of this library's making stays far below; each variable may stand in it several times.
 const DEFAULT_MAX_BODY: usize = 1024 * 1024;
 /// A key URL of 256 characters and its prefix take less.
 const MAX_KEY_URL: usize = 1024;
 
-type Fresh = Box<dyn Fn(&str, SystemTime) -> bool + Send + Sync>;
+type FirstUse = dyn Fn(&str, SystemTime) -> bool + Send + Sync;
 
 /// Verifies callback requests. Cheap to clone; one serves all threads.
 ///
@@ -59,45 +59,20 @@ struct Settings {
     layout: Option<Layout>,
     buckets: Vec<String>,
     seal_secrets: Vec<Secret>,
-    fresh: Option<Fresh>,
+    first_use: Option<SharedFirstUse>,
 }
 
-/// Settings of a [`CallbackVerifier`]; made by [`CallbackVerifier::builder`].
-#[derive(Default)]
-#[must_use]
-pub struct CallbackVerifierBuilder {
-    trusted: Vec<Vec<u8>>,
-    official: Option<bool>,
-    fetcher: Option<Box<dyn KeyFetcher>>,
-    key_scheme_as_named: bool,
-    max_body: Option<usize>,
-    any_version: bool,
-    template: Option<(String, BodyType)>,
-    buckets: Vec<String>,
-    seal_secrets: Vec<Secret>,
-    fresh: Option<Fresh>,
+/// What says whether a seal is used for the first time.
+#[derive(Clone)]
+pub(crate) struct SharedFirstUse(Arc<FirstUse>);
+
+impl std::fmt::Debug for SharedFirstUse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FirstUse")
+    }
 }
 
 impl CallbackVerifierBuilder {
-    /// Trusts a public key (PEM, SubjectPublicKeyInfo): an emulator's, or OSS's own to pin it. Call it
-    /// again for more.
-    ///
-    /// Trust is in the key: a signature by it is accepted whatever key URL the request names, and that
-    /// URL is not contacted. A verifier with trusted keys trusts these **only**, so that a test key that
-    /// is left in a production configuration shows at once; see [`official_keys`](Self::official_keys).
-    pub fn trusted_key(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.trusted.push(pem.into());
-        self
-    }
-
-    /// Whether keys at OSS's own key URLs are trusted.
-    ///
-    /// Default: true without trusted keys, false with them.
-    pub fn official_keys(mut self, trust: bool) -> Self {
-        self.official = Some(trust);
-        self
-    }
-
     /// Gets the PEM of official keys, in place of this library's own way: `Fn(&str) -> Result<Vec<u8>, E>`.
     ///
     /// Default: the present key is built in; another one is fetched from OSS's own host by https within
@@ -106,66 +81,16 @@ impl CallbackVerifierBuilder {
     /// It replaces the fetching and the key that is built in, never the rule for key URLs: it is not
     /// called for a URL that is not OSS's. Its answers are remembered. Calls of `verify` wait for it.
     pub fn fetch_key(mut self, fetcher: impl KeyFetcher + 'static) -> Self {
-        self.fetcher = Some(Box::new(fetcher));
-        self
-    }
-
-    /// Fetches a key by http where the request names http, instead of always by https.
-    ///
-    /// Default: false. Whoever can alter such a fetch can forge callbacks.
-    pub fn key_scheme_as_named(mut self, as_named: bool) -> Self {
-        self.key_scheme_as_named = as_named;
-        self
-    }
-
-    /// Largest body in bytes.
-    ///
-    /// Default: 1 MiB.
-    pub fn max_body(mut self, bytes: usize) -> Self {
-        self.max_body = Some(bytes);
-        self
-    }
-
-    /// Accepts requests whose `x-oss-signature-version` is another than 1.0, and checks them as 1.0.
-    ///
-    /// Default: false. OSS mentions a version 2.0 and describes it nowhere.
-    pub fn any_signature_version(mut self, accept: bool) -> Self {
-        self.any_version = accept;
-        self
-    }
-
-    /// The callback body as it is given to OSS, with its `${…}`: tells which field holds what.
-    ///
-    /// Default: fields by OSS's own names, all others are custom variables; form or JSON by the
-    /// request's Content-Type, which OSS does not sign. Needed where a custom variable bears the name of
-    /// one of OSS's, such as `operation`.
-    pub fn template(mut self, body: impl Into<String>, body_type: BodyType) -> Self {
-        self.template = Some((body.into(), body_type));
+        self.fetch_key = Some(SharedFetcher::new(fetcher));
         self
     }
 
     /// [`template`](Self::template) of a callback of this library.
     pub fn callback(self, callback: &Callback) -> Self {
         match callback.body() {
-            Some(body) => self.template(body, callback.body_type()),
+            Some(body) => self.template(body).template_type(callback.body_type()),
             None => self,
         }
-    }
-
-    /// Accepts callbacks about this bucket only, or about another of those given.
-    ///
-    /// Default: any bucket. OSS signs callbacks for all its customers, about buckets of theirs.
-    pub fn bucket(mut self, name: impl Into<String>) -> Self {
-        self.buckets.push(name.into());
-        self
-    }
-
-    /// Demands a seal, made with this secret or another of those given (for rotation).
-    ///
-    /// Default: none; seals are not checked.
-    pub fn seal_secret(mut self, secret: impl Into<Secret>) -> Self {
-        self.seal_secrets.push(secret.into());
-        self
     }
 
     /// Asked last, of every seal that is right: with its nonce and expiry, whether this is the first
@@ -174,7 +99,7 @@ impl CallbackVerifierBuilder {
     ///
     /// Default: none; replays within the expiry are accepted.
     pub fn first_use(mut self, is_first: impl Fn(&str, SystemTime) -> bool + Send + Sync + 'static) -> Self {
-        self.fresh = Some(Box::new(is_first));
+        self.first_use = Some(SharedFirstUse(Arc::new(is_first)));
         self
     }
 
@@ -184,31 +109,43 @@ impl CallbackVerifierBuilder {
     /// `invalid_argument` for a key that is not an RSA public key, a template that cannot be read
     /// backwards, a secret under 16 bytes, `first_use` without a secret, or if no key is trusted at all.
     pub fn build(self) -> Result<CallbackVerifier> {
-        let trusted = self.trusted.iter().map(PublicKey::from_pem).collect::<Result<Vec<_>>>()?;
-        let official = self.official.unwrap_or(trusted.is_empty());
+        let trusted = self.trusted_keys.iter().map(PublicKey::from_pem).collect::<Result<Vec<_>>>()?;
+        let official = self.official_keys.unwrap_or(trusted.is_empty());
         if !official && trusted.is_empty() {
             return Err(Error::invalid_argument("official_keys", "must not be false without a trusted key"));
         }
-        for secret in &self.seal_secrets {
+        for secret in &self.seal_secret {
             seal::check_secret("seal_secret", secret)?;
         }
-        if self.fresh.is_some() && self.seal_secrets.is_empty() {
+        if self.first_use.is_some() && self.seal_secret.is_empty() {
             let message = "needs a seal_secret: without a seal there is no nonce";
             return Err(Error::invalid_argument("first_use", message));
         }
-        let built_in = self.fetcher.is_none();
-        let fetcher = self.fetcher.unwrap_or_else(|| Box::new(HttpFetcher::new()));
-        let layout = self.template.as_ref().map(|(body, ty)| read_template(body, *ty)).transpose()?;
+        let template_type = match (&self.template, self.template_type) {
+            (None, Some(_)) => return Err(Error::invalid_argument("template_type", "needs a template")),
+            (None, None) => None,
+            (Some(_), given) => Some(given.unwrap_or(BodyType::Form)),
+        };
+        let layout = match (&self.template, template_type) {
+            (Some(body), Some(body_type)) => Some(read_template(body, body_type)?),
+            _ => None,
+        };
+        let built_in = self.fetch_key.is_none();
+        let fetcher = self.fetch_key.unwrap_or_else(|| SharedFetcher::new(HttpFetcher::new()));
         let settings = Settings {
             trusted,
-            official: official.then(|| KeyStore::new(fetcher, built_in, self.key_scheme_as_named)),
-            max_body: self.max_body.unwrap_or(DEFAULT_MAX_BODY),
-            any_version: self.any_version,
-            body_type: self.template.map(|(_, body_type)| body_type),
+            official: official.then(|| {
+                KeyStore::new(Box::new(fetcher), built_in, self.key_scheme_as_named.unwrap_or(false))
+            }),
+            max_body: self
+                .max_body
+                .map_or(DEFAULT_MAX_BODY, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+            any_version: self.any_signature_version.unwrap_or(false),
+            body_type: template_type,
             layout,
-            buckets: self.buckets,
-            seal_secrets: self.seal_secrets,
-            fresh: self.fresh,
+            buckets: self.bucket,
+            seal_secrets: self.seal_secret,
+            first_use: self.first_use,
         };
         Ok(CallbackVerifier { settings: Arc::new(settings) })
     }
@@ -337,7 +274,7 @@ impl CallbackVerifier {
         };
         let secrets = &self.settings.seal_secrets;
         let seal = seal::verify(secrets, bucket, key, event.variables(), token, now)?;
-        if self.settings.fresh.as_ref().is_some_and(|fresh| !fresh(&seal.nonce, seal.expires_at)) {
+        if self.settings.first_use.as_ref().is_some_and(|first| !(first.0)(&seal.nonce, seal.expires_at)) {
             return Err(Error::verification(Reason::Replayed, "the callback's seal was used before"));
         }
         Ok(event.sealed_by(seal))

@@ -164,6 +164,7 @@ fn setter(out: &mut String, option: &ApiOption, handle: &str) {
     let usage = match option.ty {
         OptionType::Duration => Some("In milliseconds."),
         OptionType::Map => Some("Adds one pair; call it again for more."),
+        OptionType::List | OptionType::SecretList => Some("Adds one; call it again for more."),
         _ => None,
     };
     doc(out, &option_doc(option, usage));
@@ -192,6 +193,13 @@ fn setter(out: &mut String, option: &ApiOption, handle: &str) {
             head(&format!("set_{name}_ms"), "value: u64")
                 + &format!(
                     "unsafe {{ options::set(options, |builder| Ok(builder.{name}(Duration::from_millis(value)))) }}\n}}\n\n"
+                )
+        }
+        OptionType::List | OptionType::SecretList => {
+            let singular = option.singular.as_deref().expect("checked");
+            head(&format!("add_{singular}"), "value: osscb_str")
+                + &format!(
+                    "unsafe {{ options::set_text(options, {field:?}, value, |builder, text| builder.{singular}(text)) }}\n}}\n\n"
                 )
         }
         OptionType::Enum => {

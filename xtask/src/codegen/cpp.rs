@@ -78,6 +78,7 @@ fn options(out: &mut String, api: &Api, group: &str, name: &str, text: &str) {
             OptionType::Integer => "std::optional<std::uint64_t>".to_owned(),
             OptionType::Duration => "std::optional<std::chrono::milliseconds>".to_owned(),
             OptionType::Map => "Pairs".to_owned(),
+            OptionType::List | OptionType::SecretList => "std::vector<std::string>".to_owned(),
             OptionType::Enum => format!("std::optional<{}>", option.enum_name.as_deref().expect("checked")),
         };
         writeln!(out, "    {ty} {}{{}};\n", option.name).expect("writing to a String");
@@ -220,6 +221,15 @@ fn member(out: &mut String, option: &ApiOption, handle: &str) {
         writeln!(
             out,
             "    for (const auto &pair : from.{name}) {{\n        {handle}_add_{singular}(to, lend(pair.first), lend(pair.second));\n    }}"
+        )
+        .expect("writing to a String");
+        return;
+    }
+    if matches!(option.ty, OptionType::List | OptionType::SecretList) {
+        let singular = option.singular.as_deref().expect("checked");
+        writeln!(
+            out,
+            "    for (const auto &value : from.{name}) {{\n        {handle}_add_{singular}(to, lend(value));\n    }}"
         )
         .expect("writing to a String");
         return;

@@ -11,8 +11,8 @@ pub fn options(api: &Api) -> Output {
     let mut out = format!("{HEAD}options.toml: do not edit. -->\n\n# Options\n\n");
     out.push_str(
         "Every option has one name in all languages, spelled as each language spells names. In Rust it is the \
-         builder's method. An option that takes pairs has a method that adds one pair; its name stands behind \
-         the type.\n",
+         builder's method. An option that takes pairs or a list has a method that adds one; its name stands \
+         behind the type.\n",
     );
     for (group, title, about) in [
         ("client", "Client", "Given once, when a client is made: `Client::builder()` in Rust."),
@@ -23,6 +23,13 @@ pub fn options(api: &Api) -> Output {
             "Given with one upload of a file or stream, beside those above: `UploadOptions` in Rust.",
         ),
         ("callback", "Callback", "What OSS shall send, and how: `Callback::builder(url)` in Rust."),
+        (
+            "verifier",
+            "Verifier",
+            "Given once, when a verifier is made: `CallbackVerifier::builder()` in Rust. Beside these it takes \
+             two functions: `fetch_key`, which gets a key in place of the library, and `first_use`, which is \
+             asked whether a seal was seen before.",
+        ),
     ] {
         write!(out, "\n## {title}\n\n{about}\n\n").unwrap();
         out.push_str("| Option | Type | Default | Meaning |\n| --- | --- | --- | --- |\n");
@@ -81,6 +88,9 @@ fn kind(option: &ApiOption) -> String {
         OptionType::Bool => "yes or no".to_owned(),
         OptionType::Integer => "whole number".to_owned(),
         OptionType::Duration => "duration".to_owned(),
+        OptionType::List | OptionType::SecretList => {
+            format!("list; {}", code(option.singular.as_deref().unwrap_or_default()))
+        }
         OptionType::Map => format!("pairs; {}", code(option.singular.as_deref().unwrap_or_default())),
         OptionType::Enum => option.values.iter().map(|value| code(value)).collect::<Vec<_>>().join(", "),
     }

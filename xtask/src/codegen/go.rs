@@ -139,6 +139,7 @@ fn structure(out: &mut String, api: &Api, group: &str, ty: &str, about: &str) {
             OptionType::Integer => "uint64".to_owned(),
             OptionType::Duration => "time.Duration".to_owned(),
             OptionType::Map => "map[string]string".to_owned(),
+            OptionType::List | OptionType::SecretList => "[]string".to_owned(),
             OptionType::Enum => go_type(option),
         };
         writeln!(out, "\t{} {field}", go_name(&option.name)).expect("writing to a String");
@@ -179,6 +180,10 @@ fn hand_over(out: &mut String, api: &Api, group: &str, ty: &str, handle: &str) {
             OptionType::Map => format!(
                 "for _, name := range sortedNames({field}) {{\n\
                  \t\tC.{handle}_add_{}(handle, text(name), text({field}[name]))\n\t}}",
+                option.singular.as_deref().expect("checked")
+            ),
+            OptionType::List | OptionType::SecretList => format!(
+                "for _, value := range {field} {{\n\t\tC.{handle}_add_{}(handle, text(value))\n\t}}",
                 option.singular.as_deref().expect("checked")
             ),
             OptionType::Enum => {

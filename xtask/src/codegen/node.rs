@@ -16,7 +16,7 @@ export type Pairs = Readonly<Record<string, string>> | Iterable<readonly [string
 
 pub fn types(api: &Api) -> Output {
     let mut out = HEAD.to_owned();
-    for option in api.shared_options() {
+    for option in api.options_in("node") {
         if let Some(name) = &option.enum_name {
             doc(&mut out, "", &format!("Values of `{}`.", property(option)));
             writeln!(out, "export type {name} = {}", union(&option.values)).unwrap();
@@ -128,6 +128,7 @@ fn kind(option: &ApiOption) -> &str {
         OptionType::Bool => "boolean",
         OptionType::Integer | OptionType::Duration => "number",
         OptionType::Map => "Pairs",
+        OptionType::List | OptionType::SecretList => "string | readonly string[]",
         OptionType::Enum => option.enum_name.as_deref().unwrap_or("string"),
     }
 }
@@ -200,7 +201,7 @@ mod tests {
         let text = types(&api).text;
         let count = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
         assert_eq!(count("  readonly kind"), api.kinds.len());
-        assert_eq!(text.matches("@defaultValue").count(), api.shared_options().count());
+        assert_eq!(text.matches("@defaultValue").count(), api.options_in("node").count());
         assert!(text.contains("  readTimeoutMs?: number | undefined\n"));
         assert!(
             text.contains("  readonly ossCode?: string\n") && text.contains("  readonly stored: boolean\n")

@@ -128,6 +128,7 @@ fn annotation(option: &ApiOption) -> String {
         OptionType::Integer => "int".to_owned(),
         OptionType::Duration => "float | timedelta".to_owned(),
         OptionType::Map => "Mapping[str, str]".to_owned(),
+        OptionType::List | OptionType::SecretList => "str | Sequence[str]".to_owned(),
         OptionType::Enum => {
             let values: Vec<String> = option.values.iter().map(|value| format!("{value:?}")).collect();
             format!("Literal[{}]", values.join(", "))
@@ -215,7 +216,7 @@ mod tests {
             assert_eq!(open, None, "{}", output.path);
         }
         let all: String = outputs.into_iter().map(|output| output.text).collect();
-        for option in api.shared_options() {
+        for option in api.options_in("python") {
             assert!(all.contains(&format!("\n        {}: ", option.name)), "{}", option.name);
         }
     }

@@ -104,7 +104,7 @@ pub fn options(api: &Api) -> Output {
     let mut out = format!("{HEAD}options.toml: do not edit.\n\n");
     out.push_str(
         "use std::time::Duration;\n\nuse super::value::{self, OptionInfo, OptionType, OptionValue};\n\
-         use crate::credentials::{Secret, SharedProvider};\nuse crate::error::Result;\n\n",
+         use crate::credentials::{Secret, SharedProvider};\nuse crate::error::Result;\nuse crate::receive::{SharedFetcher, SharedFirstUse};\n\n",
     );
     let mut seen = Vec::new();
     for option in api.options.iter().filter(|o| o.ty == OptionType::Enum) {
@@ -130,6 +130,12 @@ pub fn options(api: &Api) -> Output {
             "callback",
             "CallbackBuilder",
             "Options of a [`Callback`](crate::Callback); made by [`Callback::builder`](crate::Callback::builder).",
+        ),
+        (
+            "verifier",
+            "CallbackVerifierBuilder",
+            "Settings of a [`CallbackVerifier`](crate::receive::CallbackVerifier); made by \
+             [`CallbackVerifier::builder`](crate::receive::CallbackVerifier::builder).",
         ),
     ] {
         group_type(&mut out, api, group, ty, doc);
@@ -183,6 +189,11 @@ fn group_type(out: &mut String, api: &Api, group: &str, ty: &str, doc: &str) {
     if group == "client" {
         out.push_str("pub(crate) provider: Option<SharedProvider>,\n");
     }
+    if group == "verifier" {
+        out.push_str(
+            "pub(crate) fetch_key: Option<SharedFetcher>,\npub(crate) first_use: Option<SharedFirstUse>,\n",
+        );
+    }
     for option in api.group(group) {
         let field = match option.ty {
             OptionType::String => "Option<String>".to_owned(),
@@ -191,6 +202,8 @@ fn group_type(out: &mut String, api: &Api, group: &str, ty: &str, doc: &str) {
             OptionType::Integer => "Option<u64>".to_owned(),
             OptionType::Duration => "Option<Duration>".to_owned(),
             OptionType::Map => "Vec<(String, String)>".to_owned(),
+            OptionType::List => "Vec<String>".to_owned(),
+            OptionType::SecretList => "Vec<Secret>".to_owned(),
             OptionType::Enum => format!("Option<{}>", option.enum_name.as_deref().expect("checked")),
         };
         writeln!(out, "pub(crate) {}: {field},", option.name).unwrap();
@@ -214,6 +227,10 @@ fn group_type(out: &mut String, api: &Api, group: &str, ty: &str, doc: &str) {
             OptionType::Integer => format!("Some(value.integer({name:?})?)"),
             OptionType::Duration => format!("Some(value.duration({name:?})?)"),
             OptionType::Map => format!("value.map({name:?})?"),
+            OptionType::List => format!("value.list({name:?})?"),
+            OptionType::SecretList => {
+                format!("value.list({name:?})?.into_iter().map(Secret::new).collect()")
+            }
             OptionType::Enum => format!("Some(value.text({name:?})?.parse()?)"),
         };
         writeln!(out, "{name:?} => self.{name} = {convert},").unwrap();
@@ -228,6 +245,8 @@ fn group_type(out: &mut String, api: &Api, group: &str, ty: &str, doc: &str) {
             OptionType::Integer => "Integer",
             OptionType::Duration => "Duration",
             OptionType::Map => "Map",
+            OptionType::List => "List",
+            OptionType::SecretList => "SecretList",
             OptionType::Enum => "Enum",
         };
         writeln!(
@@ -269,6 +288,16 @@ fn setter(out: &mut String, option: &ApiOption) {
             writeln!(
                 out,
                 "{doc}\n///\n/// Adds one pair; call it again for more.\npub fn {singular}(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {{ self.{name}.push((name.into(), value.into())); self }}\n"
+            )
+            .unwrap();
+            return;
+        }
+        OptionType::List | OptionType::SecretList => {
+            let singular = option.singular.as_deref().expect("checked");
+            let item = if option.ty == OptionType::List { "String" } else { "Secret" };
+            writeln!(
+                out,
+                "{doc}\n///\n/// Adds one; call it again for more.\npub fn {singular}(mut self, value: impl Into<{item}>) -> Self {{ self.{name}.push(value.into()); self }}\n"
             )
             .unwrap();
             return;

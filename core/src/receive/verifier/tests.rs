@@ -267,7 +267,7 @@ fn a_seal_fits_a_users_own_template_with_constants_in_it() {
     let body = format!("b=b&k=k&source=web&o=4%202&s={seal}");
     let headers = oss.headers("/cb", body.as_bytes());
     let builder = || CallbackVerifier::builder().trusted_key(oss.pem()).seal_secret(SECRET);
-    let with = builder().template(template, BodyType::Form).build().unwrap();
+    let with = builder().template(template).build().unwrap();
     assert!(with.verify_at("POST", "/cb", headers.clone(), body.as_bytes(), at(1)).is_ok());
     let without = builder().build().unwrap();
     let outcome = without.verify_at("POST", "/cb", headers, body.as_bytes(), at(1));
@@ -281,7 +281,7 @@ fn settings_that_cannot_work_are_refused() {
         ("official_keys", CallbackVerifier::builder().official_keys(false)),
         ("seal_secret", CallbackVerifier::builder().seal_secret("short")),
         ("first_use", CallbackVerifier::builder().first_use(|_, _| true)),
-        ("template", CallbackVerifier::builder().template("a=${nonsense}", BodyType::Form)),
+        ("template", CallbackVerifier::builder().template("a=${nonsense}")),
     ] {
         assert_eq!(builder.build().unwrap_err().field(), Some(field));
     }

@@ -1,5 +1,6 @@
 //! Starts what the tests of every language need, prints where it is as `NAME=value` lines, then
-//! `READY`, and stays until its standard input closes: an emulator (`OSS_*`, `STS_*`), an application
+//! `READY`, and stays until its standard input closes: an emulator (`OSS_*`, `STS_*`; its key for
+//! callbacks in `OSS_PUBLIC_KEY_FILE`), an application
 //! server (`APP_URL`), an OSS that misbehaves (`FAULTY_ENDPOINT`), and a port where nobody listens
 //! (`DEAD_ENDPOINT`, `DEAD_URL`).
 
@@ -20,6 +21,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let faulty = faulty_oss::start()?;
     let dead = Server::start_raw(|_| Ok(()))?.url();
 
+    // A file, for its lines do not fit the format below.
+    let key_file = std::env::temp_dir().join(format!("oss-callback-testbed-{}.pem", std::process::id()));
+    std::fs::write(&key_file, emulator.public_key_pem())?;
+
     let mut out = std::io::stdout().lock();
     for (name, value) in [
         ("OSS_ENDPOINT", emulator.endpoint()),
@@ -29,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("STS_ACCESS_KEY_ID", STS.0.to_owned()),
         ("STS_ACCESS_KEY_SECRET", STS.1.to_owned()),
         ("STS_TOKEN", STS.2.to_owned()),
+        ("OSS_PUBLIC_KEY_FILE", key_file.display().to_string()),
         ("APP_URL", app.url("")),
         ("FAULTY_ENDPOINT", faulty.url()),
         ("DEAD_ENDPOINT", dead.clone()),
@@ -40,5 +46,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     out.flush()?;
     let mut rest = Vec::new();
     std::io::stdin().read_to_end(&mut rest)?;
+    std::fs::remove_file(&key_file)?;
     Ok(())
 }
