@@ -105,7 +105,7 @@ export interface Progress {
   bytesTotal: number | undefined
   /** Parts that OSS has acknowledged; 0 for an upload in one request. */
   partsDone: number
-  /** Parts of the whole, where that is known; 0 for an upload in one request. */
+  /** Parts of the whole, where that is known; undefined for an upload in one request. */
   partsTotal: number | undefined
 }
 

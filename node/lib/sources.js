@@ -146,12 +146,22 @@ function ofHandle(handle) {
 function ofWebStream(stream) {
   let reader
   return {
-    next() {
+    async next() {
       reader ??= stream.getReader()
-      return reader.read()
+      const result = await reader.read()
+      if (result.done) {
+        reader.releaseLock()
+      }
+      return result
     },
     stop() {
-      ignore((reader ?? stream).cancel())
+      try {
+        reader ??= stream.getReader()
+      } catch {
+        // Somebody else has taken it, before anything was read here: it is theirs.
+        return
+      }
+      ignore(reader.cancel().finally(() => reader.releaseLock()))
     },
   }
 }
