@@ -19,7 +19,7 @@ export * from './generated.js'
 /** Bytes: a Buffer, any view of an ArrayBuffer, or an ArrayBuffer itself. */
 export type Data = NodeJS.ArrayBufferView | ArrayBufferLike
 
-/** A file by its path. It is opened when the upload begins; a relative path starts at the working directory. */
+/** A file by its path. It is opened when the upload begins. */
 export interface FilePath {
   readonly path: string | URL
 }

@@ -33,7 +33,9 @@ impl CredentialsProvider for Provider {
         self.0.tell(Either5::D(External::new(Question { answer, _live: Live::new() })));
         match answered.recv_timeout(PATIENCE) {
             Ok(Ok(credentials)) => Ok(credentials),
-            Ok(Err(message)) => Err(Error::credentials(format!("the credentials provider failed: {message}"))),
+            Ok(Err(message)) => {
+                Err(Error::credentials(format!("the credentials provider failed: {message}")))
+            }
             Err(RecvTimeoutError::Timeout) => Err(Error::credentials(format!(
                 "the credentials provider has not answered within {} s",
                 PATIENCE.as_secs()

@@ -224,12 +224,14 @@ test('256_mib_are_streamed_in_little_memory', async () => {
 test('streams_and_providers_leave_no_handles', async () => {
   const before = await liveHandles()
   await (async () => {
-    const uploading = asking(() => ({ accessKeyId: at.OSS_ACCESS_KEY_ID, accessKeySecret: at.OSS_ACCESS_KEY_SECRET }))
+    const keys = { accessKeyId: at.OSS_ACCESS_KEY_ID, accessKeySecret: at.OSS_ACCESS_KEY_SECRET }
+    const uploading = asking(() => keys)
     await uploading.putObjectWithCallback(BUCKET, 'a', source('readable', 4).stream, callback())
     await rejection(uploading.putObjectWithCallback(BUCKET, 'a', ['text'], callback()))
     const options = { onProgress: () => {}, signal: new AbortController().signal }
     await uploading.uploadFileWithCallback(BUCKET, 'a', source('web', 4).stream, callback(), options)
-    await rejection(uploading.uploadFileWithCallback(BUCKET, 'a', source('generator').stream, callback(), signalAfter(50)))
+    const endless = source('generator').stream
+    await rejection(uploading.uploadFileWithCallback(BUCKET, 'a', endless, callback(), signalAfter(50)))
   })()
   assert.ok((await liveHandles(before)) <= before)
 })
@@ -291,7 +293,8 @@ const KEYS = `{ accessKeyId: env.OSS_ACCESS_KEY_ID, accessKeySecret: env.OSS_ACC
 const PRELUDE = `
   import { Callback, Client } from ${JSON.stringify(FACE.href)}
   const { env } = process
-  const client = new Client({ endpoint: env.OSS_ENDPOINT, region: env.OSS_REGION, credentialsProvider: async () => (${KEYS}) })
+  const credentialsProvider = async () => (${KEYS})
+  const client = new Client({ endpoint: env.OSS_ENDPOINT, region: env.OSS_REGION, credentialsProvider })
   const callback = new Callback(env.APP_URL + '/ok')
   const silent = { [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) }
 `
@@ -335,7 +338,8 @@ const WORKER = `
   const { createReadStream } = require('node:fs')
   const { Callback, Client } = require(workerData.face)
   const { env } = process
-  const client = new Client({ endpoint: env.OSS_ENDPOINT, region: env.OSS_REGION, credentialsProvider: async () => (${KEYS}) })
+  const credentialsProvider = async () => (${KEYS})
+  const client = new Client({ endpoint: env.OSS_ENDPOINT, region: env.OSS_REGION, credentialsProvider })
   const callback = new Callback(env.APP_URL + '/ok')
   const silent = { [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) }
   const put = (source) => client.putObjectWithCallback('examplebucket', 'worker', source, callback)

@@ -9,7 +9,13 @@ import path from 'node:path'
 import { Readable } from 'node:stream'
 import { after, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { CredentialsError, InvalidArgumentError, SourceError } from '../../node/index.mjs'
+import {
+  CredentialsError,
+  InvalidArgumentError,
+  OutcomeUnknownError,
+  ServiceError,
+  SourceError,
+} from '../../node/index.mjs'
 import { at, BUCKET, callback, client, DATA, faulty, rejection } from './bed.mjs'
 
 const MIB = 1 << 20
@@ -66,7 +72,8 @@ test('sources_of_every_kind_arrive_whole', async () => {
   const uploading = client()
   const parts = { threshold: MIB, partSize: MIB }
   for (const [kind, make] of Object.entries(sources)) {
-    for (const length of streams.includes(kind) ? [undefined, data.length, BigInt(data.length)] : [undefined]) {
+    const lengths = streams.includes(kind) ? [undefined, data.length, BigInt(data.length)] : [undefined]
+    for (const length of lengths) {
       for (const upload of [
         (source) => uploading.putObjectWithCallback(BUCKET, kind, source, asked, { length }),
         (source) => uploading.uploadFileWithCallback(BUCKET, kind, source, asked, { length, ...parts }),
@@ -223,11 +230,17 @@ async function cancelled(place, key, options) {
   assert.ok(seen.partsDone >= 3 && seen.partsDone < seen.partsTotal, JSON.stringify(seen))
 }
 
+/** The unfinished uploads that OSS holds. */
+async function uploadsLeft() {
+  return (await fetch(`${at.CONTROL_URL}/uploads?bucket=${BUCKET}`)).json()
+}
+
 test('cancelled_upload_resumes_from_its_checkpoint', async () => {
   const { path: place, data } = await file('resumed', 48 * MIB)
   const checkpoint = path.join(folder, 'resumed.checkpoint')
   await cancelled(place, 'resumed', { checkpoint })
   assert.ok(existsSync(checkpoint))
+  assert.equal((await uploadsLeft()).length, 1)
   const seen = []
   const upload = () =>
     client().uploadFileWithCallback(BUCKET, 'resumed', { path: place }, callback(), {
@@ -237,13 +250,40 @@ test('cancelled_upload_resumes_from_its_checkpoint', async () => {
   const reply = await upload()
   assert.ok(seen[0].partsDone >= 3 && seen[0].bytesDone >= 3 * 256 * 1024, JSON.stringify(seen[0]))
   assert.ok(!existsSync(checkpoint))
+  assert.deepEqual(await uploadsLeft(), [])
   assert.equal(reply.crc64, (await client().putObjectWithCallback(BUCKET, 'same', data, callback())).crc64)
   await writeFile(checkpoint, '{"version":')
   const error = await rejection(upload())
   assert.ok(error instanceof InvalidArgumentError && error.message.includes(checkpoint), String(error))
 })
 
-test('busy_service_is_retried', { todo: 'the testbed' }, async () => {})
+test('cancelled_upload_leaves_no_parts', async () => {
+  const { path: place } = await file('aborted', 48 * MIB)
+  await cancelled(place, 'aborted')
+  assert.deepEqual(await uploadsLeft(), [])
+})
+
+test('busy_service_is_retried', async () => {
+  const put = (key, options) => faulty(options).putObjectWithCallback(BUCKET, key, DATA, callback())
+  assert.deepEqual((await put('busy/2/node')).json(), { Status: 'OK' })
+  const error = await rejection(put('busy/2/node-once', { retries: 0 }))
+  assert.equal(error.constructor, ServiceError)
+  assert.deepEqual([error.status, error.ossCode, error.retryable], [503, 'SlowDown', true])
+  // A stream was read, and cannot be read again.
+  const stream = rejection(
+    faulty().putObjectWithCallback(BUCKET, 'busy/1/node-stream', later(DATA), callback()),
+  )
+  assert.match((await stream).message, /only once/)
+})
+
+test('lost_answer_is_outcome_unknown', async () => {
+  const error = await rejection(faulty().putObjectWithCallback(BUCKET, 'lost/node', DATA, callback()))
+  assert.ok(error instanceof OutcomeUnknownError, String(error))
+  assert.equal(error.code, 'ERR_OSS_OUTCOME_UNKNOWN')
+  assert.equal(error.stored, true)
+  const { etag } = await faulty().putObjectWithCallback(BUCKET, 'json/a', DATA, callback())
+  assert.ok(error.etag === etag && error.message.includes(etag), error.message)
+})
 
 test('credentials_function_is_asked', async () => {
   const right = { accessKeyId: at.STS_ACCESS_KEY_ID, accessKeySecret: at.STS_ACCESS_KEY_SECRET }

@@ -23,7 +23,12 @@ pub fn types(api: &Api) -> Output {
         }
     }
     for (group, name, parent, about) in [
-        ("client", "ClientOptions", "", "What a client is made of. All are optional where the default suits."),
+        (
+            "client",
+            "ClientOptions",
+            "",
+            "What a client is made of. All are optional where the default suits.",
+        ),
         ("put", "PutOptions", "", "What can be said of one upload."),
         ("upload", "UploadOptions", "PutOptions", "What can be said of one upload of any size."),
         ("callback", "CallbackOptions", "", "What OSS shall send to the application server, and how."),
