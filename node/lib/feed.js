@@ -86,8 +86,16 @@ class Feed {
   #stop() {
     if (!this.#ended) {
       this.#ended = true
-      this.#chunks.stop()
+      void quietly(() => this.#chunks.stop())
     }
+  }
+}
+
+async function quietly(body) {
+  try {
+    await body()
+  } catch {
+    // The call has its outcome, and this would not change it.
   }
 }
 

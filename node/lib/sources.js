@@ -128,8 +128,8 @@ function isBlob(data) {
   return typeof data.stream === 'function' && typeof data.size === 'number'
 }
 
-// What gives chunks has `next()`, as an iterator has it, and `stop()` for when no more are wanted, which
-// must not throw.
+// What gives chunks has `next()`, as an iterator has it, and `stop()` for when no more are wanted. What goes
+// wrong in `stop()` is nobody's business.
 
 /** From its position to its end. It stays open: whoever opened it closes it. */
 function ofHandle(handle) {
@@ -155,13 +155,8 @@ function ofWebStream(stream) {
       return result
     },
     stop() {
-      try {
-        reader ??= stream.getReader()
-      } catch {
-        // Somebody else has taken it, before anything was read here: it is theirs.
-        return
-      }
-      ignore(reader.cancel().finally(() => reader.releaseLock()))
+      reader ??= stream.getReader()
+      return reader.cancel().finally(() => reader.releaseLock())
     },
   }
 }
@@ -181,7 +176,7 @@ function ofReadable(field, stream) {
       return iterator.next()
     },
     stop() {
-      // What goes wrong from here on is nobody's business, and would end the process.
+      // An error that nobody listens for would end the process.
       stream.on('error', () => {})
       stream.destroy()
     },
@@ -196,18 +191,10 @@ function ofIterable(data, open) {
       return iterator.next()
     },
     stop() {
-      try {
-        iterator ??= open.call(data)
-        ignore(iterator.return?.())
-      } catch {
-        // It was to be stopped, and it has stopped.
-      }
+      iterator ??= open.call(data)
+      return iterator.return?.()
     },
   }
-}
-
-function ignore(promise) {
-  Promise.resolve(promise).catch(() => {})
 }
 
 module.exports = { sourceOf }
