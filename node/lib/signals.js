@@ -4,6 +4,7 @@
 
 const { typeName } = require('./arguments.js')
 const { invalid } = require('./errors.js')
+const native = require('./native.js')
 
 /** For each signal in use, the one listener of ours, and what it is to do. */
 const listening = new WeakMap()
@@ -42,4 +43,24 @@ function onAbort(signal, abort) {
   }
 }
 
-module.exports = { checkSignal, onAbort }
+/**
+ * Runs what `start(cancel)` starts until it ends or `signal` is aborted, whichever is first. Without a signal
+ * (`null`) there is no token to cancel it by.
+ */
+function abortable(signal, start) {
+  checkSignal(signal)
+  if (signal === null) {
+    return start()
+  }
+  const cancel = native.cancelNew()
+  const running = start(cancel)
+  return new Promise((resolve, reject) => {
+    const forget = onAbort(signal, () => {
+      native.cancel(cancel)
+      reject(signal.reason)
+    })
+    running.then(resolve, reject).finally(forget)
+  })
+}
+
+module.exports = { abortable, checkSignal, onAbort }

@@ -7,7 +7,7 @@ const { flat, typeName } = require('./arguments.js')
 const { call, forget, listen } = require('./calls.js')
 const { invalid, take } = require('./errors.js')
 const native = require('./native.js')
-const { checkSignal, onAbort } = require('./signals.js')
+const { abortable, checkSignal, onAbort } = require('./signals.js')
 
 /** The library gives itself 10 s to remove the parts of an upload that was ended. */
 const TIDY_MS = 15_000
@@ -16,22 +16,12 @@ const TIDY_MS = 15_000
 async function put(owner, client, object, source, callback, options) {
   const { signal = null, ...rest } = options
   const facts = { object, options: flat('options', rest), length: source.length }
-  checkSignal(signal)
-  const cancel = signal === null ? undefined : native.cancelNew()
-  const running = call(owner, (channel, number) => {
-    take(native.clientPut(channel, number, client, facts, source.given, callback, cancel))
-    source.begin()
-  })
-  if (signal === null) {
-    return running
-  }
-  return new Promise((resolve, reject) => {
-    const forgetSignal = onAbort(signal, () => {
-      native.cancel(cancel)
-      reject(signal.reason)
-    })
-    running.then(resolve, reject).finally(forgetSignal)
-  })
+  return abortable(signal, (cancel) =>
+    call(owner, (channel, number) => {
+      take(native.clientPut(channel, number, client, facts, source.given, callback, cancel))
+      source.begin()
+    }),
+  )
 }
 
 /**
