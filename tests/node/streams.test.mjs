@@ -80,15 +80,19 @@ test('a_source_is_pulled_no_faster_than_it_is_sent', async () => {
   const check = async ([kind, method]) => {
     await deaf(async (uploading) => {
       const endless = source(kind)
-      const call = rejection(uploading[method](BUCKET, 'a', endless.stream, callback(), signalAfter(2500)))
-      await sleep(1500)
-      const before = endless.pulled
-      await sleep(500)
-      // What the connection holds, or the first parts, and no more.
-      assert.equal(endless.pulled, before, `${kind}, ${method}`)
-      assert.ok(before * 64 * 1024 < 40 * MIB, `${kind}, ${method}: ${before} chunks were pulled`)
-      assert.equal((await call).name, 'TimeoutError')
-      assert.ok(await isOver(endless), `${kind}, ${method}`)
+      const controller = new AbortController()
+      const { signal } = controller
+      const call = rejection(uploading[method](BUCKET, 'a', endless.stream, callback(), { signal }))
+      let before
+      do {
+        before = endless.pulled
+        await sleep(500)
+        // What the connection holds, or the first parts, and no more.
+        assert.ok(endless.pulled * 64 * 1024 < 40 * MIB, `${kind}, ${method}: ${before} chunks were pulled`)
+      } while (endless.pulled !== before)
+      controller.abort()
+      assert.equal((await call).name, 'AbortError')
+      assert.ok(endless.pulled > 0 && (await isOver(endless)), `${kind}, ${method}`)
     })
   }
   await Promise.all(ways.map(check))
@@ -192,8 +196,8 @@ test('a_pipe_to_which_nobody_writes_holds_nobody_up', { skip: process.platform =
   const fifo = path.join(folder, 'fifo')
   spawnSync('mkfifo', [fifo])
   const start = performance.now()
-  const put = client().putObjectWithCallback(BUCKET, 'fifo', { path: fifo }, callback(), signalAfter(100))
-  assert.ok(performance.now() - start < 90, 'the event loop waited')
+  const put = client().putObjectWithCallback(BUCKET, 'fifo', { path: fifo }, callback(), signalAfter(500))
+  assert.ok(performance.now() - start < 400, 'the event loop waited')
   assert.equal((await rejection(put)).name, 'TimeoutError')
   // Somebody has to open it, or its thread stays.
   await (await open(fifo, 'r+')).close()
@@ -273,7 +277,7 @@ test('a_provider_that_hangs_is_bounded_by_the_call', async () => {
   const errors = await Promise.all([put({ timeoutMs: 200 }), put(signalAfter(200))])
   assert.ok(errors[0] instanceof TimeoutError, String(errors[0]))
   assert.equal(errors[1].name, 'TimeoutError')
-  assert.ok(performance.now() - start < 1500)
+  assert.ok(performance.now() - start < 3000)
 })
 
 test('an_upload_can_be_ended_before_its_source_gives_anything', async () => {
@@ -283,7 +287,7 @@ test('an_upload_can_be_ended_before_its_source_gives_anything', async () => {
     const start = performance.now()
     const error = await rejection(client()[method](BUCKET, 'a', stream, callback(), signalAfter(100)))
     assert.equal(error.name, 'TimeoutError')
-    assert.ok(stream.destroyed && performance.now() - start < 1000)
+    assert.ok(stream.destroyed && performance.now() - start < 3000)
   }
 })
 
