@@ -367,8 +367,8 @@ test('workers_stream_beside_the_main_thread_and_can_be_terminated', async () => 
   const [own, ...theirs] = await Promise.all([
     put(),
     ...threads.map(async (thread) => {
-      const [sums] = await once(thread, 'message')
-      const [code] = await once(thread, 'exit')
+      // Its end may follow its message in the same turn.
+      const [[sums], [code]] = await Promise.all([once(thread, 'message'), once(thread, 'exit')])
       assert.equal(code, 0)
       return sums
     }),
