@@ -33,7 +33,15 @@ from ._errors import (
     TimeoutError,
     VerificationError,
 )
-from ._native import CallbackReply, PresignedRequest, Signer, __version__
+from ._native import (
+    CallbackReply,
+    Cancel,
+    Credentials,
+    PresignedRequest,
+    Progress,
+    Signer,
+    __version__,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,8 +52,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Callback",
     "CallbackReply",
+    "Cancel",
     "Client",
+    "Credentials",
     "PresignedRequest",
+    "Progress",
     "Signer",
     "__version__",
     "ArgumentTypeError",
