@@ -91,8 +91,8 @@ impl NativeClient {
         wait(py, &user, |interrupt| client.send_while(request, interrupt))
     }
 
-    /// Starts an upload in one request. `settle(reply, error)` is called on a thread of the library's, with
-    /// one of both None.
+    /// Starts an upload in one request. `settle(reply, error)` is called on a thread of the library's,
+    /// with one of both None.
     #[pyo3(signature = (bucket, key, data, callback, options, length, settle))]
     fn start_put(
         &self,

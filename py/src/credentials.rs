@@ -10,7 +10,7 @@ use crate::convert::{self, optional_text, text};
 use crate::errors::{raised, wrong_type};
 use crate::handles::Live;
 
-/// What a `credentials_provider` returns: an AccessKey pair, with the token and the end of a temporary one.
+/// What a `credentials_provider` returns: an AccessKey pair, and the token and end of a temporary one.
 ///
 /// `expires_at` is an aware datetime or Unix seconds. Without it, a pair without a token is kept for good,
 /// and one with a token is asked for again every 15 minutes.

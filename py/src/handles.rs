@@ -22,7 +22,7 @@ impl Drop for Live {
     }
 }
 
-/// How many clients, callbacks, signers, replies and the like, running calls, and sources being read exist.
+/// How many clients, callbacks, replies and the like, running calls, and sources under way exist.
 #[pyfunction]
 pub(crate) fn live_handles() -> usize {
     LIVE.load(Ordering::Relaxed)

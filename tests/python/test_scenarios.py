@@ -247,7 +247,8 @@ def test_invalid_arguments_name_their_field(bed: Bed) -> None:
             'metadata["n"]': {"metadata": {"n": 1}},
         }.items():
             assert isinstance(refused(field, BUCKET, "k", b"", **wrong), TypeError)
-        assert refused("data", BUCKET, "k", "text").hint == "Encode it: `data.encode()`."
+        hint = refused("data", BUCKET, "k", "text").hint
+        assert hint == "Encode text: `data.encode()`. Make a path of a name: `pathlib.Path(name)`."
         refused("bucket", None, "k", b"")
         with pytest.raises(InvalidArgumentError, match=r"Callback\(url\)"):
             client.put_object_with_callback(BUCKET, "k", b"", "https://app.example.com/cb")  # type: ignore[arg-type]

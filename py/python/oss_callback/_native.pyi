@@ -25,7 +25,7 @@ __all__ = [
 __version__: str
 
 def live_handles() -> int:
-    """How many clients, callbacks, signers, replies and the like, running calls, and sources being read exist."""
+    """How many clients, callbacks, replies and the like, running calls, and sources under way exist."""
 
 @disjoint_base
 class CallbackBase:
@@ -273,7 +273,7 @@ class Signer:
 
 @final
 class Credentials:
-    """What a `credentials_provider` returns: an AccessKey pair, with the token and the end of a temporary one.
+    """What a `credentials_provider` returns: an AccessKey pair, and the token and end of a temporary one.
 
     `expires_at` is an aware datetime or Unix seconds. Without it, a pair without a token is kept for good,
     and one with a token is asked for again every 15 minutes.
@@ -375,8 +375,8 @@ class Client:
         length: int | None,
         settle: Callable[[CallbackReply | None, BaseException | None], object],
     ) -> Call:
-        """Starts an upload in one request. `settle(reply, error)` is called on a thread of the library's, with
-        one of both None.
+        """Starts an upload in one request. `settle(reply, error)` is called on a thread of the library's,
+        with one of both None.
         """
 
     def upload(

@@ -35,7 +35,7 @@ def describe(value: Any) -> tuple[str, object, int | None]:
     `read`: a function that takes a number of bytes. `iterator`: one of bytes. `wrong`: what to do about it.
     """
     if isinstance(value, str):
-        return "wrong", "Encode text: `data.encode()`. Of a file's name make a path: `pathlib.Path(name)`.", None
+        return "wrong", "Encode text: `data.encode()`. Make a path of a name: `pathlib.Path(name)`.", None
     if hasattr(value, "__fspath__"):
         path = os.fsdecode(value)
         return "path", path, _size_of_path(path)

@@ -131,7 +131,6 @@ class Client:
     def __init__(
         self,
         *,
-        credentials_provider: Callable[[], Credentials | Awaitable[Credentials]] | None = None,
         region: str | None = None,
         endpoint: str | None = None,
         network: (
@@ -157,6 +156,7 @@ class Client:
         proxy: str | None = None,
         ca_certificates: str | None = None,
         retries: int | None = None,
+        credentials_provider: Callable[[], Credentials | Awaitable[Credentials]] | None = None,
         **unknown: Never,
     ) -> None:
         options: dict[str, Any] = {
