@@ -7,6 +7,7 @@ use oss_callback::Result;
 use pyo3::prelude::*;
 
 use crate::errors::{bug, wrong_type};
+use crate::gate::{self, Inside};
 use crate::handles::Live;
 use crate::reply::CallbackReply;
 use crate::usercode::UserCode;
@@ -21,7 +22,10 @@ pub(crate) fn wait(
     call: impl FnOnce(Interrupt<'_>) -> Result<oss_callback::CallbackReply> + Send,
 ) -> PyResult<CallbackReply> {
     let mut signals = Signals::default();
-    let waited = py.detach(|| catch_unwind(AssertUnwindSafe(|| call(&mut || signals.interrupt()))));
+    let (waited, _inside) = py.detach(|| {
+        let waited = catch_unwind(AssertUnwindSafe(|| call(&mut || signals.interrupt())));
+        (waited, Inside::enter_or_stay())
+    });
     match (signals.raised, waited) {
         (Some(raised), _) => Err(raised),
         (None, Ok(outcome)) => user.outcome(py, outcome),
@@ -44,7 +48,7 @@ impl Signals {
         if self.elsewhere {
             return false;
         }
-        let looked = Python::try_attach(|py| {
+        let looked = gate::attach(|py| {
             self.elsewhere = !is_main_thread(py)?;
             py.check_signals()
         });
@@ -149,7 +153,7 @@ impl Settle {
     fn tell(&mut self, outcome: impl FnOnce(Python<'_>) -> PyResult<CallbackReply>) {
         let Some(settle) = self.function.take() else { return };
         // Where the interpreter is gone, so is whoever waited.
-        Python::try_attach(|py| {
+        gate::attach(|py| {
             let told = match outcome(py) {
                 Ok(reply) => settle.call1(py, (reply, py.None())),
                 Err(error) => settle.call1(py, (py.None(), error)),

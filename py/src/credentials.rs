@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 use crate::convert::{self, optional_text, text};
 use crate::errors::{raised, wrong_type};
+use crate::gate;
 use crate::handles::Live;
 
 /// What a `credentials_provider` returns: an AccessKey pair, and the token and end of a temporary one.
@@ -94,7 +95,7 @@ pub(crate) fn provider(
     failure: Failure,
 ) -> impl Fn() -> Result<oss_callback::Credentials, Error> + Send + Sync + 'static {
     move || {
-        let asked = Python::try_attach(|py| {
+        let asked = gate::attach(|py| {
             let given = function.bind(py).call0().and_then(|given| match given.cast::<Credentials>() {
                 Ok(credentials) => Ok(credentials.get().inner.clone()),
                 Err(_) => {

@@ -13,6 +13,7 @@ mod client;
 mod convert;
 mod credentials;
 mod errors;
+mod gate;
 mod handles;
 mod options;
 mod progress;
@@ -47,6 +48,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        gate::install(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

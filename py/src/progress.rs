@@ -6,6 +6,7 @@ use oss_callback::Cancel;
 use pyo3::prelude::*;
 
 use crate::errors::wrong_type;
+use crate::gate;
 use crate::usercode::Raised;
 
 type Facts = (u64, Option<u64>, u32, Option<u32>);
@@ -99,7 +100,7 @@ pub(crate) fn watch(
             return;
         }
         // Where the interpreter is gone, so is whoever wanted to know.
-        let told = Python::try_attach(|py| {
+        let told = gate::attach(|py| {
             function.call1(py, (Progress::from(progress),)).map(|ignored| drop(ignored))
         });
         if let Some(Err(error)) = told {

@@ -18,6 +18,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyFunction, PyIterator, PyMemoryView, Py
 
 use crate::convert;
 use crate::errors::{invalid, wrong_type};
+use crate::gate;
 use crate::handles::Live;
 use crate::usercode::UserCode;
 
@@ -189,7 +190,7 @@ impl PyReader {
             // Must not look like the end.
             return Err(std::io::Error::other("reading it has failed before"));
         }
-        let pulled = Python::try_attach(|py| {
+        let pulled = gate::attach(|py| {
             let pulled = self.pull(py);
             if let Ok(None) = pulled {
                 self.pull = None;

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ NAMES = [
     "STS_ACCESS_KEY_SECRET",
     "STS_TOKEN",
     "APP_URL",
+    "CONTROL_URL",
     "FAULTY_ENDPOINT",
     "DEAD_ENDPOINT",
 ]
@@ -98,3 +102,55 @@ class Bed:
 @pytest.fixture(scope="session")
 def bed(testbed: dict[str, str]) -> Bed:
     return Bed(testbed)
+
+
+class Face:
+    """Either client, called in one way."""
+
+    def __init__(self, bed: Bed, name: str) -> None:
+        self.bed = bed
+        self.name = name
+
+    def put(self, *arguments: Any, client: Client | aio.Client | None = None, **options: Any) -> Any:
+        return self.call("put_object_with_callback", client, arguments, options)
+
+    def upload(self, *arguments: Any, client: Client | aio.Client | None = None, **options: Any) -> Any:
+        return self.call("upload_file_with_callback", client, arguments, options)
+
+    def client(self, **options: Any) -> Client | aio.Client:
+        kind = aio.Client if self.name == "asyncio" else Client
+        return kind(**self.bed.options(**options))
+
+    def call(
+        self, name: str, client: Client | aio.Client | None, arguments: Any, options: dict[str, Any]
+    ) -> Any:
+        client = client or self.client()
+        call = getattr(client, name)
+        if self.name == "threads":
+            return call(*arguments, **options)
+
+        async def main() -> Any:
+            return await call(*arguments, **options)
+
+        return asyncio.run(main())
+
+
+@pytest.fixture(params=["threads", "asyncio"])
+def face(bed: Bed, request: pytest.FixtureRequest) -> Face:
+    return Face(bed, request.param)
+
+
+def fetched(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
+
+
+def uploads_left(bed: Bed, bucket: str) -> list[Any]:
+    uploads: list[Any] = fetched(f"{bed.addresses['CONTROL_URL']}/uploads?bucket={bucket}")
+    return uploads
+
+
+def callbacks_with(bed: Bed, text: str) -> int:
+    """How many callbacks had the text in their body."""
+    count: int = fetched(f"{bed.addresses['APP_URL']}/__count/{text}")
+    return count

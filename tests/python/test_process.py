@@ -100,6 +100,22 @@ def test_a_program_ends_while_calls_are_under_way(testbed: dict[str, str], code:
 
 
 @POSIX
+def test_a_program_may_end_in_the_instant_in_which_its_call_does(testbed: dict[str, str]) -> None:
+    """A thread of the library's that is still on its way out of Python must not bring the end down."""
+    code = """
+        import asyncio
+        async def main():
+            async with aio.Client(**options) as client:
+                await client.put_object_with_callback("examplebucket", "json/a", b"data", callback)
+        asyncio.run(main())
+    """
+    for _ in range(20):
+        with start(code) as child:
+            _, err = child.communicate(timeout=10)
+        assert (child.returncode, err) == (0, "")
+
+
+@POSIX
 def test_a_handler_that_does_not_raise_lets_the_call_go_on(bed: Bed) -> None:
     seen: list[float] = []
     old = signal.signal(signal.SIGUSR1, lambda *_: seen.append(time.monotonic()))
