@@ -50,7 +50,7 @@ impl Progress {
         self.0.2
     }
 
-    /// Parts of the whole, where that is known; 0 for an upload in one request.
+    /// Parts of the whole, where that is known; None for an upload in one request.
     #[getter]
     fn parts_total(&self) -> Option<u32> {
         self.0.3
@@ -83,10 +83,16 @@ impl Progress {
 
 /// The function of a call.
 pub(crate) fn function(value: Option<Bound<'_, PyAny>>) -> PyResult<Option<Py<PyAny>>> {
-    match value {
-        Some(value) if !value.is_callable() => Err(wrong_type("progress", "callable", &value, None)),
-        value => Ok(value.map(Bound::unbind)),
+    let Some(value) = value else { return Ok(None) };
+    if !value.is_callable() {
+        return Err(wrong_type("progress", "callable", &value, None));
     }
+    let inspect = value.py().import("inspect")?;
+    if inspect.call_method1("iscoroutinefunction", (&value,))?.is_truthy()? {
+        let hint = "Nobody would await it: start a task in a plain function.";
+        return Err(wrong_type("progress", "a function that is no coroutine", &value, Some(hint)));
+    }
+    Ok(Some(value.unbind()))
 }
 
 /// Tells the function, until it raises: that ends the upload.

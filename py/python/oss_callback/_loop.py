@@ -47,7 +47,9 @@ async def upload(
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[CallbackReply] = loop.create_future()
     source, pump = bridged(source, loop)
-    watch = Watch(progress, loop) if callable(progress) else None
+    # What is no such function is refused as it is.
+    fits = callable(progress) and not inspect.iscoroutinefunction(progress)
+    watch = Watch(progress, loop) if progress is not None and fits else None
     tell = progress if watch is None else watch.tell
     call = start(source, tell, functools.partial(_settle, loop, answer))
     if watch is not None:

@@ -326,7 +326,7 @@ class Progress:
 
     @property
     def parts_total(self) -> int | None:
-        """Parts of the whole, where that is known; 0 for an upload in one request."""
+        """Parts of the whole, where that is known; None for an upload in one request."""
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
