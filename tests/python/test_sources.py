@@ -104,7 +104,7 @@ def unflushed() -> Any:
     return file
 
 
-def pipe() -> Any:
+def pipe(buffering: int = -1) -> Any:
     read, write = os.pipe()
 
     def fill() -> None:
@@ -112,7 +112,11 @@ def pipe() -> Any:
             file.write(DATA)
 
     threading.Thread(target=fill).start()
-    return open(read, "rb")
+    file = open(read, "rb", buffering=buffering)  # noqa: SIM115
+    if buffering:
+        # Some of it lies in the buffer.
+        assert file.peek(1)
+    return file
 
 
 def makefile() -> Any:
@@ -145,6 +149,7 @@ def kinds(folder: pathlib.Path) -> dict[str, Callable[[], Any]]:
         "own class": lambda: ReadOnly(DATA),
         "gzip": lambda: gzip.open(packed),
         "pipe": pipe,
+        "pipe without a buffer": lambda: pipe(buffering=0),
         "socket": makefile,
         "http": lambda: urlopen(plain.as_uri()),
         "list": lambda: PIECES,
@@ -418,14 +423,19 @@ def test_sources_are_let_go_when_the_call_has_ended(bed: Bed, make: Callable[[],
             source.close()
 
 
-def test_a_pipe_that_gives_nothing_does_not_hold_up_ctrl_c_or_the_end(testbed: dict[str, str]) -> None:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
+@pytest.mark.parametrize("source", ["open(os.pipe()[0], 'rb')", "sys.stdin.buffer"])
+def test_a_pipe_that_gives_nothing_does_not_hold_up_ctrl_c_or_the_end(
+    testbed: dict[str, str], source: str
+) -> None:
     import signal
 
     from test_process import start
 
-    code = """
-        client = Client(**options | {"endpoint": os.environ["OSS_ENDPOINT"]})
-        client.put_object_with_callback("examplebucket", "stdin", open(os.pipe()[0], "rb"), callback)
+    code = f"""
+        os.dup2(os.pipe()[0], 0)
+        client = Client(**options | {{"endpoint": os.environ["OSS_ENDPOINT"]}})
+        client.put_object_with_callback("examplebucket", "stdin", {source}, callback)
     """
     with start(code) as child:
         assert child.stdout is not None
@@ -434,6 +444,7 @@ def test_a_pipe_that_gives_nothing_does_not_hold_up_ctrl_c_or_the_end(testbed: d
         child.send_signal(signal.SIGINT)
         _, err = child.communicate(timeout=5)
     assert err.rstrip().endswith("KeyboardInterrupt"), err
+    assert child.returncode == -signal.SIGINT
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs /proc")

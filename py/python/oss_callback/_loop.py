@@ -23,12 +23,13 @@ __all__ = ["AsyncProvider", "put", "upload"]
 PATIENCE = 1.0
 
 
-async def put(start: Callable[..., Call], data: Any) -> CallbackReply:
+async def put(start: Callable[..., Call], data: Any, takes_long: bool) -> CallbackReply:
     """Makes a call of `start(data, settle)`. When the task is cancelled, it ends at once."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[CallbackReply] = loop.create_future()
     data, pump = bridged(data, loop)
-    call = start(data, functools.partial(_settle, loop, answer))
+    settle = functools.partial(_settle, loop, answer)
+    call = await _aside(loop, start, data, settle) if takes_long else start(data, settle)
     try:
         return await answer
     finally:
@@ -72,6 +73,21 @@ async def upload(
             # Nobody may be told any more.
             answer.exception()
         del answer, call, watch, tell
+
+
+async def _aside(loop: asyncio.AbstractEventLoop, start: Callable[..., Call], *arguments: Any) -> Call:
+    """Has another thread do what would hold up the event loop."""
+    starting = loop.run_in_executor(None, start, *arguments)
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        starting.add_done_callback(_end)
+        raise
+
+
+def _end(started: asyncio.Future[Call]) -> None:
+    if not started.cancelled() and started.exception() is None:
+        started.result().cancel()
 
 
 def _settle(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import io
 import os
+import select
 import stat
 
 TYPE_CHECKING = False
@@ -73,7 +75,18 @@ def _of_file(value: Any) -> tuple[str, object, int | None]:
             value.flush()
             position = value.tell()
             return "file", (value, position), max(os.fstat(raw.fileno()).st_size - position, 0)
+        if hasattr(select, "poll"):
+            return "read", functools.partial(_read_when_ready, value), None
     return "read", value.read, None
+
+
+def _read_when_ready(file: Any, size: int) -> Any:
+    """Reads a pipe or a device. It waits without the lock of a buffered file: a program that ends meanwhile
+    could not close the file, and Python would abort."""
+    poll = select.poll()
+    poll.register(file.fileno(), select.POLLIN)
+    poll.poll()
+    return file.read(size) if type(file) is io.FileIO else file.read1(size)
 
 
 def _size_of_path(path: str) -> int | None:
