@@ -106,8 +106,7 @@ pub(crate) fn watch(
             return;
         }
         // Where the interpreter is gone, so is whoever wanted to know.
-        let told =
-            gate::attach(|py| function.call1(py, (Progress::from(progress),)).map(|ignored| drop(ignored)));
+        let told = gate::attach(|py| function.call1(py, (Progress::from(progress),)).map(drop));
         if let Some(Err(error)) = told {
             raised.keep(error);
             cancel.cancel();
