@@ -52,7 +52,11 @@ def functions(face: Face, vault: Vault) -> list[Any]:
         await asyncio.sleep(0.01)
         return vault()
 
-    return [vault, awaited] if face.name == "asyncio" else [vault]
+    class Awaited:
+        async def __call__(self) -> Credentials:
+            return vault()
+
+    return [vault, awaited, Awaited()] if face.name == "asyncio" else [vault]
 
 
 def test_credentials_function_is_asked(face: Face) -> None:

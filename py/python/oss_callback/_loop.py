@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ._native import Call, CallbackReply, Credentials, Progress
 
-__all__ = ["AsyncProvider", "put", "upload"]
+__all__ = ["awaited_provider", "put", "upload"]
 
 # Threads of the library's look this often, in seconds, whether the loop that they wait for is still there.
 PATIENCE = 1.0
@@ -215,6 +215,12 @@ class Pump:
         if self.task is not None:
             self.task.cancel()
             await asyncio.wait([self.task])
+
+
+def awaited_provider(function: Any) -> AsyncProvider | None:
+    """What asks the function, if it is a coroutine function, or an object that is called like one."""
+    is_awaited = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+    return AsyncProvider(function) if is_awaited else None
 
 
 class AsyncProvider:

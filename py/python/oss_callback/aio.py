@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 
 from . import _loop, _native
 
@@ -183,10 +182,8 @@ class Client:
             "retries": retries,
         }
         provider: Any = credentials_provider
-        self._provider = _loop.AsyncProvider(provider) if inspect.iscoroutinefunction(provider) else None
-        self._native = _native.Client(
-            options | unknown if unknown else options, provider if self._provider is None else self._provider
-        )
+        self._provider = _loop.awaited_provider(provider)
+        self._native = _native.Client(options | unknown if unknown else options, self._provider or provider)
 
     async def put_object_with_callback(
         self,
