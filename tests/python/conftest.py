@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import shutil
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any
 
 import oss_callback
 import pytest
-from oss_callback import Callback, Client, aio
+from oss_callback import Callback, Client, _native, aio
 
 NAMES = [
     "OSS_ENDPOINT",
@@ -154,3 +156,25 @@ def callbacks_with(bed: Bed, text: str) -> int:
     """How many callbacks had the text in their body."""
     count: int = fetched(f"{bed.addresses['APP_URL']}/__count/{text}")
     return count
+
+
+def handles_at_rest(least: int = 0) -> int:
+    """How many live handles there are when other threads have let go of theirs: of calls that have ended, in
+    an instant. It does not wait for fewer than `least`."""
+    end = time.monotonic() + 2
+    count, since = -1, 0.0
+    while time.monotonic() < end:
+        gc.collect()
+        if count != (count := _native.live_handles()):
+            since = time.monotonic()
+        elif count <= least or time.monotonic() - since > 0.1:
+            break
+        time.sleep(0.01)
+    return count
+
+
+@pytest.fixture
+def all_handles_come_back() -> Iterator[None]:
+    before = handles_at_rest()
+    yield
+    assert handles_at_rest(before) == before

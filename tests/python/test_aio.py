@@ -11,8 +11,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from conftest import BUCKET, Bed
-from oss_callback import CallbackFailedError, InvalidArgumentError, NetworkError, TimeoutError, _native
+from conftest import BUCKET, Bed, handles_at_rest
+from oss_callback import CallbackFailedError, InvalidArgumentError, NetworkError, TimeoutError
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -95,8 +95,7 @@ def test_errors_are_those_of_the_other_client(bed: Bed) -> None:
 
 def test_cancellation_ends_the_call_promptly_and_the_client_works_on(bed: Bed) -> None:
     async def main() -> None:
-        gc.collect()
-        before = _native.live_handles()
+        before = handles_at_rest()
         async with bed.aio_client(endpoint=bed.addresses["FAULTY_ENDPOINT"]) as client:
             call = asyncio.create_task(
                 client.put_object_with_callback(BUCKET, "hang/a", b"data", bed.callback())
@@ -114,11 +113,8 @@ def test_cancellation_ends_the_call_promptly_and_the_client_works_on(bed: Bed) -
             assert (await client.put_object_with_callback(BUCKET, "json/a", b"data", bed.callback())).etag
         del call, client
         # The cancelled calls end on a thread of their own.
-        end = time.monotonic() + 2
-        while _native.live_handles() > before and time.monotonic() < end:
-            await asyncio.sleep(0.01)
-            gc.collect()
-        assert _native.live_handles() == before
+        await asyncio.sleep(0.1)
+        assert handles_at_rest(before) == before
 
     run(main())
 

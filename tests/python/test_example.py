@@ -31,7 +31,8 @@ class tqdm:
 def run(testbed: dict[str, str], name: str, *arguments: str, path: Path | None = None) -> tuple[str, str]:
     environment = {**os.environ, **testbed, "CALLBACK_URL": testbed["APP_URL"] + "/ok"}
     if path is not None:
-        environment["PYTHONPATH"] = str(path)
+        before = os.environ.get("PYTHONPATH")
+        environment["PYTHONPATH"] = os.pathsep.join([str(path)] + ([before] if before else []))
     command = [sys.executable, str(EXAMPLES / name), *arguments]
     shown = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=True)
     return shown.stdout, shown.stderr

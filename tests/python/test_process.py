@@ -14,8 +14,8 @@ import time
 from typing import Any
 
 import pytest
-from conftest import BUCKET, Bed
-from oss_callback import CallbackFailedError, InvalidArgumentError, _native
+from conftest import BUCKET, Bed, handles_at_rest
+from oss_callback import CallbackFailedError, InvalidArgumentError
 
 POSIX = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
@@ -211,12 +211,12 @@ def test_memory_stays_flat(bed: Bed) -> None:
         for number in range(calls // 4):
             put(number)
         gc.collect()
-        handles, objects, before = _native.live_handles(), len(gc.get_objects()), resident_bytes()
+        handles, objects, before = handles_at_rest(), len(gc.get_objects()), resident_bytes()
         blocks = sys.getallocatedblocks()
         for number in range(calls):
             put(number)
         gc.collect()
-        assert _native.live_handles() == handles
+        assert handles_at_rest(handles) == handles
         assert len(gc.get_objects()) - objects < 50
         assert sys.getallocatedblocks() - blocks < 500
         # Allocators keep what they once got; a leak grows with the calls.
@@ -246,10 +246,10 @@ def test_memory_of_tasks_stays_flat(bed: Bed) -> None:
 
             await put_all(calls // 4)
             gc.collect()
-            handles, objects, before = _native.live_handles(), len(gc.get_objects()), resident_bytes()
+            handles, objects, before = handles_at_rest(), len(gc.get_objects()), resident_bytes()
             await put_all(calls)
             gc.collect()
-            assert _native.live_handles() == handles
+            assert handles_at_rest(handles) == handles
             assert len(gc.get_objects()) - objects < 50
             assert resident_bytes() - before < 2 * 1024 * 1024 + calls * 32
 

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from conftest import BUCKET, Bed
+from conftest import BUCKET, Bed, handles_at_rest
 from oss_callback import (
     Callback,
     CallbackFailedError,
@@ -409,8 +409,7 @@ def wait_for(child: int, seconds: float) -> int:
 
 
 def test_handles_are_freed(bed: Bed) -> None:
-    gc.collect()
-    before = _native.live_handles()
+    before = handles_at_rest()
     callback = bed.callback()
     signer = Signer("id", "secret", region="cn-hangzhou")
     client = bed.client()

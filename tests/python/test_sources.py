@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import gzip
 import io
 import os
@@ -11,14 +10,13 @@ import pathlib
 import socket
 import tempfile
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
 from conftest import BUCKET, Face, callbacks_with
-from oss_callback import ArgumentTypeError, InvalidArgumentError, SourceError, _native
+from oss_callback import ArgumentTypeError, InvalidArgumentError, SourceError
 from test_scenarios import form
 
 # Not a multiple of anything that sources are read in.
@@ -159,20 +157,7 @@ ASYNC_KINDS: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.fixture
-def threads_end() -> Iterator[None]:
-    """Whatever reads a source has let it go soon after the call."""
-    gc.collect()
-    before = _native.live_handles()
-    yield
-    end = time.monotonic() + 2
-    while _native.live_handles() > before and time.monotonic() < end:
-        time.sleep(0.01)
-        gc.collect()
-    assert _native.live_handles() <= before
-
-
-@pytest.mark.usefixtures("threads_end")
+@pytest.mark.usefixtures("all_handles_come_back")
 def test_sources_of_every_kind_arrive_whole(face: Face, tmp_path: pathlib.Path) -> None:
     callback = face.bed.callback("/echo", body="size=${size}&crc64=${crc64}")
     client = face.client()
@@ -255,7 +240,7 @@ class BrokenAsyncFile(BrokenFile):
         return super().read(size)
 
 
-@pytest.mark.usefixtures("threads_end")
+@pytest.mark.usefixtures("all_handles_come_back")
 def test_broken_source_is_a_source_error(face: Face) -> None:
     def callback() -> Any:
         return face.bed.callback(body=f"broken-{face.name}")
