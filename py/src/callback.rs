@@ -31,7 +31,12 @@ struct Derived {
 #[pymethods]
 impl CallbackBase {
     #[new]
-    fn new(url: Bound<'_, PyAny>, options: Bound<'_, PyDict>) -> PyResult<CallbackBase> {
+    #[pyo3(signature = (url, options, seal=None))]
+    fn new(
+        url: Bound<'_, PyAny>,
+        options: Bound<'_, PyDict>,
+        seal: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<CallbackBase> {
         let py = url.py();
         let (inner, arguments, sealed) = match url.cast::<Derived>() {
             Ok(derived) => {
@@ -40,8 +45,15 @@ impl CallbackBase {
                 (inner.clone(), (url.clone_ref(py), options.clone_ref(py)), true)
             }
             Err(_) => {
-                let inner = builder(&url, &options)?.build().map_err(|error| raised(py, &error))?;
-                (inner, (url.unbind(), options.unbind()), false)
+                let mut builder = builder(&url, &options)?;
+                if let Some(seal) = &seal {
+                    let wanted = "a pair of a secret and a duration";
+                    let (secret, expires_in): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
+                        seal.extract().map_err(|_| wrong_type(SEAL, wanted, seal, None))?;
+                    builder = sealing(builder, &secret, &expires_in)?;
+                }
+                let inner = builder.build().map_err(|error| raised(py, &error))?;
+                (inner, (url.unbind(), options.unbind()), seal.is_some())
             }
         };
         Ok(CallbackBase { inner, arguments, sealed, _live: Live::new() })
@@ -54,9 +66,9 @@ impl CallbackBase {
     /// upload's start (or the signing of a URL or form) to the arrival of the callback. A client makes a
     /// seal for each upload; for presigned URLs and forms, use `sealed_for`. The seal travels as the
     /// variable `x:seal`, which the default body and one built from `fields` carry by themselves. A `body`
-    /// that is written out must hold `${x:seal}`, `${bucket}`, `${object}` and every variable.
+    /// that is written out needs the seal from the start: `Callback(…, seal=(secret, expires_in))`.
     ///
-    /// Raises InvalidArgumentError for a weak secret, an odd expiry, or a body that lacks one of these.
+    /// Raises InvalidArgumentError for a weak secret, an odd expiry, or a body that cannot carry a seal.
     #[pyo3(signature = (secret, expires_in))]
     fn seal<'py>(
         slf: &Bound<'py, Self>,
@@ -65,9 +77,7 @@ impl CallbackBase {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let (url, options) = &slf.get().arguments;
-        let secret = convert::text("callback.seal", &secret)?;
-        let expires_in = convert::duration("callback.seal", &expires_in)?;
-        let builder = builder(url.bind(py), options.bind(py))?.seal(secret, expires_in);
+        let builder = sealing(builder(url.bind(py), options.bind(py))?, &secret, &expires_in)?;
         derived(slf, builder.build().map_err(|error| raised(py, &error))?)
     }
 
@@ -271,6 +281,16 @@ impl CallbackBase {
         let (url, options) = &self.arguments;
         Ok((PyTuple::new(py, [url])?, options))
     }
+}
+
+const SEAL: &str = "callback.seal";
+
+fn sealing(
+    builder: CallbackBuilder,
+    secret: &Bound<'_, PyAny>,
+    expires_in: &Bound<'_, PyAny>,
+) -> PyResult<CallbackBuilder> {
+    Ok(builder.seal(convert::text(SEAL, secret)?, convert::duration(SEAL, expires_in)?))
 }
 
 /// The options of a callback, not yet checked.

@@ -222,10 +222,14 @@ pub(crate) fn headers(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<(St
     let mut headers = Vec::new();
     for pair in items.try_iter().map_err(|_| refuse(value))? {
         let pair = pair?;
-        let (name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
-            pair.extract().map_err(|_| refuse(&pair))?;
-        let name = foreign_text(field, &name)?;
-        let value = foreign_text(&format!("{field}[{name:?}]"), &value)?;
+        // Tuples, or the lists that JSON makes of them.
+        if pair.is_instance_of::<PyString>() || pair.is_instance_of::<PyBytes>() {
+            return Err(refuse(&pair));
+        }
+        let both = pair.try_iter().and_then(Iterator::collect::<PyResult<Vec<_>>>);
+        let Ok([name, value]) = both.as_deref() else { return Err(refuse(&pair)) };
+        let name = foreign_text(field, name)?;
+        let value = foreign_text(&format!("{field}[{name:?}]"), value)?;
         headers.push((name, value.into_bytes()));
     }
     Ok(headers)

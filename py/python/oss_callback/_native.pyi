@@ -39,7 +39,12 @@ def live_handles() -> int:
 class CallbackBase:
     """What a Callback is made of."""
 
-    def __new__(cls, url: str | Sequence[str] | None, options: dict[str, Any]) -> Self: ...
+    def __new__(
+        cls,
+        url: str | Sequence[str] | None,
+        options: dict[str, Any],
+        seal: tuple[str, float | timedelta] | None = None,
+    ) -> Self: ...
     @property
     def encoded(self) -> str:
         """Base64 of the callback's JSON: the value of `x-oss-callback` or of the query's `callback`."""
@@ -102,9 +107,9 @@ class CallbackBase:
         upload's start (or the signing of a URL or form) to the arrival of the callback. A client makes a
         seal for each upload; for presigned URLs and forms, use `sealed_for`. The seal travels as the
         variable `x:seal`, which the default body and one built from `fields` carry by themselves. A `body`
-        that is written out must hold `${x:seal}`, `${bucket}`, `${object}` and every variable.
+        that is written out needs the seal from the start: `Callback(…, seal=(secret, expires_in))`.
 
-        Raises InvalidArgumentError for a weak secret, an odd expiry, or a body that lacks one of these.
+        Raises InvalidArgumentError for a weak secret, an odd expiry, or a body that cannot carry a seal.
         """
 
     def sealed_for(self, bucket: str, key: str, *, time: datetime | float | None = None) -> Self:
