@@ -1,5 +1,4 @@
-"""Answers callbacks. Start it with `waitress-serve django_app:application`."""
-
+# Answers callbacks. Start it with `waitress-serve django_app:application`.
 import os
 
 from django.conf import settings
@@ -8,8 +7,8 @@ from django.urls import path
 from oss_callback import CallbackEvent, CallbackVerifier
 from oss_callback.django import callback_view
 
-secret, key = os.environ["SEAL_SECRET"], os.environ.get("CALLBACK_KEY")  # an emulator's, else OSS's own
 settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"])
+secret, key = os.environ["SEAL_SECRET"], os.environ.get("CALLBACK_KEY")  # an emulator's
 
 
 @callback_view(CallbackVerifier(bucket="examplebucket", seal_secret=secret, trusted_keys=key))
@@ -17,4 +16,5 @@ def uploaded(event: CallbackEvent) -> dict[str, object]:
     return {"Status": "OK", "key": event.key, "order": event.variable("order")}
 
 
-urlpatterns, application = [path("oss/uploaded", uploaded)], get_wsgi_application()
+urlpatterns = [path("oss/uploaded", uploaded)]
+application = get_wsgi_application()

@@ -1,12 +1,12 @@
-"""Answers callbacks. Start it with `waitress-serve flask_app:app`."""
-
+# Answers callbacks. Start it with `waitress-serve flask_app:app`.
 import os
 
 from flask import Flask
 from oss_callback import CallbackEvent, CallbackVerifier
 from oss_callback.flask import callback_view
 
-secret, key = os.environ["SEAL_SECRET"], os.environ.get("CALLBACK_KEY")  # an emulator's, else OSS's own
+# The key is an emulator's; without one, OSS's own is trusted.
+secret, key = os.environ["SEAL_SECRET"], os.environ.get("CALLBACK_KEY")
 verifier = CallbackVerifier(bucket="examplebucket", seal_secret=secret, trusted_keys=key)
 app = Flask(__name__)
 

@@ -1,5 +1,4 @@
-"""Answers callbacks. Start it with `uvicorn starlette_app:app`."""
-
+# Answers callbacks. Start it with `uvicorn starlette_app:app`.
 import os
 
 from oss_callback import CallbackEvent, CallbackVerifier
@@ -7,7 +6,8 @@ from oss_callback.starlette import callback_endpoint
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-secret, key = os.environ["SEAL_SECRET"], os.environ.get("CALLBACK_KEY")  # an emulator's, else OSS's own
+# The key is an emulator's; without one, OSS's own is trusted.
+secret, key = os.environ["SEAL_SECRET"], os.environ.get("CALLBACK_KEY")
 
 
 @callback_endpoint(CallbackVerifier(bucket="examplebucket", seal_secret=secret, trusted_keys=key))

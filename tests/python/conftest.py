@@ -103,7 +103,10 @@ class Bed:
         return self.client(endpoint=self.addresses["FAULTY_ENDPOINT"], **options)
 
     def callback(self, path: str = "/ok", **options: Any) -> Callback:
-        return Callback(self.addresses["APP_URL"] + path, **options)
+        return self.callback_to(self.addresses["APP_URL"] + path, **options)
+
+    def callback_to(self, url: str, **options: Any) -> Callback:
+        return Callback(url, **options)
 
     def put(self, key: str, path: str = "/ok", data: bytes = b"data") -> oss_callback.CallbackReply:
         with self.client() as client:

@@ -6,7 +6,7 @@ from typing import Any, Literal, final
 
 from typing_extensions import Buffer, Self, disjoint_base
 
-from ._verifier import Headers
+from ._verifier import _Headers
 
 __all__ = [
     "Call",
@@ -231,7 +231,7 @@ class PresignedRequest:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers that must be sent unchanged: those of the request that the signature covers."""
+        """_Headers that must be sent unchanged: those of the request that the signature covers."""
 
     def __getnewargs__(self) -> tuple[Any, ...]: ...
 
@@ -323,9 +323,7 @@ class CallbackEvent:
     """
 
     @staticmethod
-    def parse(
-        body: Buffer, body_type: Literal["form", "json"], template: str | None = None
-    ) -> CallbackEvent:
+    def parse(body: Buffer, body_type: Literal["form", "json"], template: str | None = None) -> CallbackEvent:
         """Understands a body, without verifying anything: for a body that was verified elsewhere, and for
         tests.
 
@@ -567,13 +565,13 @@ class Verifier:
         self,
         method: str,
         target: str | bytes,
-        headers: Headers,
+        headers: _Headers,
         body: Buffer,
         now: datetime | float | None,
     ) -> CallbackEvent:
         """Verifies a callback request and tells what it says."""
 
-    def verify_signature(self, method: str, target: str | bytes, headers: Headers, body: Buffer) -> None:
+    def verify_signature(self, method: str, target: str | bytes, headers: _Headers, body: Buffer) -> None:
         """Only the signature, not the body or the seal."""
 
     @property

@@ -12,8 +12,7 @@ import logging
 from collections.abc import AsyncIterable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from . import _errors
-from ._errors import NetworkError, OssCallbackError, TimeoutError, VerificationError
+from ._errors import ArgumentTypeError, NetworkError, OssCallbackError, TimeoutError, VerificationError
 from ._native import CallbackEvent, Reply, refusal, reply
 
 __all__ = [
@@ -21,6 +20,7 @@ __all__ = [
     "Handler",
     "SyncHandler",
     "OssCallbackError",
+    "argument_error",
     "as_reply",
     "broken_off",
     "call",
@@ -69,6 +69,9 @@ async def call_async(handler: Handler, event: CallbackEvent, arguments: dict[str
             answer = await handler(event, **arguments)
         else:
             answer = await asyncio.to_thread(handler, event, **arguments)
+            # Such as a lambda's around a coroutine function.
+            if inspect.isawaitable(answer):
+                answer = await answer
         return as_reply(answer)
     except VerificationError as error:
         return refused(error)
@@ -79,10 +82,7 @@ async def read_async(chunks: AsyncIterable[bytes], limit: int, timeout: float) -
     try:
         return await asyncio.wait_for(_read(chunks, limit), timeout)
     except asyncio.TimeoutError:
-        message = f"the body of the callback did not arrive within {timeout:g} s"
-        error = _errors.make("timeout", message, message, {}, None)
-        assert isinstance(error, TimeoutError)
-        raise error from None
+        raise TimeoutError(f"the body of the callback did not arrive within {timeout:g} s") from None
 
 
 async def _read(chunks: AsyncIterable[bytes], limit: int) -> bytes:
@@ -96,9 +96,13 @@ async def _read(chunks: AsyncIterable[bytes], limit: int) -> bytes:
 
 def broken_off() -> NetworkError:
     """The sender went away."""
-    message = "the body of the callback did not arrive whole"
-    error = _errors.make("network", message, message, {}, None)
-    assert isinstance(error, NetworkError)
+    return NetworkError("the body of the callback did not arrive whole")
+
+
+def argument_error(field: str, message: str) -> ArgumentTypeError:
+    """An argument that cannot be meant."""
+    error = ArgumentTypeError(f"{field}: {message}")
+    error.field, error.message = field, message
     return error
 
 

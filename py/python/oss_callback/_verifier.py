@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
         def items(self) -> Iterable[tuple[str | bytes, str | bytes]]: ...
 
-    Headers: TypeAlias = _HasItems | Iterable[tuple[str | bytes, str | bytes]]
+    _Headers: TypeAlias = _HasItems | Iterable[tuple[str | bytes, str | bytes]]
 
 __all__ = ["CallbackVerifier"]
 
@@ -115,15 +115,14 @@ class CallbackVerifier:
             "bucket": bucket,
             "seal_secret": seal_secret,
         }
-        self._native = _native.Verifier(
-            options | unknown if unknown else options, callback, fetch_key, first_use
-        )
+        given = options | unknown if unknown else options
+        self._native = _native.Verifier(given, callback, fetch_key, first_use)
 
     def verify(
         self,
         method: str,
         target: str | bytes,
-        headers: Headers,
+        headers: _Headers,
         body: Buffer,
         *,
         now: datetime | float | None = None,
@@ -140,9 +139,7 @@ class CallbackVerifier:
         """
         return self._native.verify(method, target, headers, body, now)
 
-    def verify_signature(
-        self, method: str, target: str | bytes, headers: Headers, body: Buffer
-    ) -> None:
+    def verify_signature(self, method: str, target: str | bytes, headers: _Headers, body: Buffer) -> None:
         """Only the signature, not the body or the seal: for bodies that are neither form nor JSON.
 
         Raises as `verify` does.

@@ -10,6 +10,8 @@
     @callback_endpoint(CallbackVerifier(bucket="examplebucket"))
     async def uploaded(event: CallbackEvent):
         return {"Status": "OK", "key": event.key}
+
+Endpoints that need the Request itself use `verify_request`, and `oss_callback.reply`.
 """
 
 from __future__ import annotations

@@ -45,6 +45,8 @@ class CallbackApp:
     """
 
     def __init__(self, verifier: CallbackVerifier, handler: _serving.SyncHandler) -> None:
+        if _serving.is_async(handler):
+            raise _serving.argument_error("handler", "must not be async: WSGI has no event loop")
         self.verifier = verifier
         self.handler = handler
 

@@ -39,13 +39,13 @@ fn run(run: &mut Run) -> Result<(), String> {
     for (name, arguments) in [("lints", &["check"][..]), ("format", &["format", "--check"])] {
         let mut ruff = run.command(&python);
         ruff.args(["-m", "ruff"]).args(arguments).args(["--no-cache", "--quiet", "--config"]).arg(&config);
-        ruff.args(["py/python", "tests/python"]);
+        ruff.args(["py/python", "py/examples", "tests/python"]);
         let outcome = run.prepare(ruff);
         run.check(&format!("Python {name}"), outcome);
     }
     let mut mypy = run.command(&python);
     mypy.args(["-m", "mypy", "--config-file"]).arg(&config).args(["--cache-dir"]);
-    mypy.arg(run.target.join("python/mypy")).arg("py/python");
+    mypy.arg(run.target.join("python/mypy")).args(["py/python", "py/examples"]);
     let outcome = run.prepare(mypy);
     run.check("Python types", outcome);
 
