@@ -81,8 +81,8 @@ impl CallbackBase {
         derived(slf, builder.build().map_err(|error| raised(py, &error))?)
     }
 
-    /// The callback for one upload, with a new seal among its variables: for presigned URLs and forms, whose
-    /// signature fixes bucket and key. Without `seal` it is the callback itself.
+    /// The callback for one upload, with a new seal among its variables: for presigned URLs and forms,
+    /// whose signature fixes bucket and key. Without `seal` it is the callback itself.
     ///
     /// `time` is an aware datetime or Unix seconds, from which on the expiry counts; now by default. The
     /// expiry must cover the time until the upload ends.

@@ -9,7 +9,6 @@ import http.client
 import http.server
 import importlib.util
 import io
-import json
 import logging
 import os
 import socket
@@ -55,10 +54,10 @@ def listening() -> socket.socket:
 
 
 @contextlib.contextmanager
-def uvicorn(app: Any) -> Iterator[int]:
+def uvicorn(app: Any, **options: Any) -> Iterator[int]:
     import uvicorn as server
 
-    config = server.Config(app, log_config=None, lifespan="auto", http="h11", timeout_graceful_shutdown=1)
+    config = server.Config(app, log_config=None, http="h11", timeout_graceful_shutdown=1, **options)
     running = server.Server(config)
     with listening() as bound:
         thread = threading.Thread(target=running.run, kwargs={"sockets": [bound]})
@@ -110,7 +109,7 @@ def wsgiref(app: Any) -> Iterator[int]:
 def gunicorn(app: str) -> Iterator[int]:
     with listening() as bound:
         command = [sys.executable, "-m", "gunicorn", "--bind", f"fd://{bound.fileno()}", "--threads", "2"]
-        command += ["--log-level", "error", "--worker-tmp-dir", "/dev/shm", "--chdir", str(EXAMPLES), app]
+        command += ["--log-level", "error", "--chdir", str(EXAMPLES), app]
         with subprocess.Popen(command, pass_fds=[bound.fileno()]) as process:
             try:
                 yield bound.getsockname()[1]
@@ -228,7 +227,11 @@ def put(bed: Bed, url: str, secret: str | None = SECRET) -> Any:
 
 @pytest.fixture(scope="module")
 def genuine(bed: Bed) -> Request:
-    """A sealed callback to PATH, as OSS sent it."""
+    return captured(bed, TARGET)
+
+
+def captured(bed: Bed, target: str) -> Request:
+    """A sealed callback to that target, as OSS sent it."""
     seen: list[Request] = []
 
     class Recorder(http.server.BaseHTTPRequestHandler):
@@ -248,7 +251,7 @@ def genuine(bed: Bed) -> Request:
     with http.server.HTTPServer(("127.0.0.1", 0), Recorder) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        put(bed, f"http://127.0.0.1:{server.server_port}{TARGET}")
+        put(bed, f"http://127.0.0.1:{server.server_port}{target}")
         thread.join(10)
     return seen[0]
 
@@ -308,6 +311,23 @@ def test_what_does_not_verify_never_reaches_the_handler(
         if logs:
             [record] = [record for record in caplog.records if record.name == "oss_callback"]
             assert f"({reason})" in record.getMessage()
+
+
+def test_a_proxy_that_rewrites_the_path_is_named_and_one_that_strips_a_prefix_can_be_allowed_for(
+    bed: Bed, environment: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    signed = captured(bed, "/api" + TARGET)
+    stripped = replace(signed, target=TARGET, headers=[*signed.headers, ("X-Forwarded-Prefix", "/api")])
+    rewritten = replace(signed, target="/new", headers=[*signed.headers, ("X-Original-URI", "/api" + TARGET)])
+    app = asgi.CallbackApp(verifier(), plain)
+    with uvicorn(app) as port, caplog.at_level(logging.WARNING, "oss_callback"):
+        assert post(port, stripped)[0] == 403
+        assert post(port, rewritten)[0] == 403
+    told = [record.getMessage() for record in caplog.records if record.name == "oss_callback"]
+    assert "x-forwarded-prefix" in told[0]
+    assert "x-original-uri" in told[1]
+    with uvicorn(app, root_path="/api") as port:
+        assert post(port, stripped)[0] == 200
 
 
 @pytest.fixture
@@ -426,15 +446,24 @@ def test_django_awaits_async_handlers(bed: Bed, django_app: ModuleType) -> None:
             assert put(bed, f"http://127.0.0.1:{port}/async/photo") == expected
 
 
-def test_flask_keeps_what_a_hook_has_read(bed: Bed, environment: None) -> None:
+def test_flask_keeps_what_a_hook_has_read_and_awaits_async_handlers(bed: Bed, environment: None) -> None:
     import flask
     from oss_callback.flask import callback_view
 
     app = flask.Flask(__name__)
     app.before_request(lambda: flask.request.get_data() and None)
-    app.post("/<kind>/uploaded")(callback_view(verifier())(lambda event, kind: plain(event) | {"kind": kind}))
+
+    def blocking(event: CallbackEvent, kind: str) -> dict[str, object]:
+        return plain(event) | {"kind": kind}
+
+    async def awaited(event: CallbackEvent, kind: str) -> dict[str, object]:
+        return blocking(event, kind)
+
+    for handler in (blocking, awaited):
+        app.post(f"/<kind>/{handler.__name__}")(callback_view(verifier())(handler))
     with waitress(app) as port:
-        assert put(bed, f"http://127.0.0.1:{port}{PATH}")["kind"] == "oss"
+        for handler in (blocking, awaited):
+            assert put(bed, f"http://127.0.0.1:{port}/oss/{handler.__name__}")["kind"] == "oss"
 
 
 def test_targets_are_raw_wherever_the_server_tells_them() -> None:

@@ -106,3 +106,10 @@ def test_the_examples_in_docstrings_and_readme_agree() -> None:
     readme = (ROOT / "py/README.md").read_text("utf-8")
     example = readme.split("```python\n")[1].split("```")[0]
     assert example.strip() in inspect.cleandoc(oss_callback.__doc__ or "").replace("\n    ", "\n")
+
+
+def test_the_readme_shows_an_example_that_is_tested() -> None:
+    readme = (ROOT / "py/README.md").read_text("utf-8")
+    assert readme.split("```python\n")[2].split("```")[0] == (ROOT / "py/examples/fastapi_app.py").read_text(
+        "utf-8"
+    )

@@ -113,8 +113,8 @@ class CallbackBase:
         """
 
     def sealed_for(self, bucket: str, key: str, *, time: datetime | float | None = None) -> Self:
-        """The callback for one upload, with a new seal among its variables: for presigned URLs and forms, whose
-        signature fixes bucket and key. Without `seal` it is the callback itself.
+        """The callback for one upload, with a new seal among its variables: for presigned URLs and forms,
+        whose signature fixes bucket and key. Without `seal` it is the callback itself.
 
         `time` is an aware datetime or Unix seconds, from which on the expiry counts; now by default. The
         expiry must cover the time until the upload ends.
@@ -231,7 +231,7 @@ class PresignedRequest:
 
     @property
     def headers(self) -> dict[str, str]:
-        """_Headers that must be sent unchanged: those of the request that the signature covers."""
+        """Headers that must be sent unchanged: those of the request that the signature covers."""
 
     def __getnewargs__(self) -> tuple[Any, ...]: ...
 

@@ -107,10 +107,8 @@ def argument_error(field: str, message: str) -> ArgumentTypeError:
 
 
 def is_async(handler: Callable[..., Any]) -> bool:
-    """Whether it is awaited: a coroutine function, or an object that is called as one."""
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-        getattr(handler, "__call__", None)
-    )
+    """Whether it is a coroutine function."""
+    return inspect.iscoroutinefunction(handler)
 
 
 def named_as(handler: Callable[..., Any], view: _F) -> _F:

@@ -92,10 +92,11 @@ fn install_from_the_tree(run: &mut Run) -> Result<(), String> {
 
 /// Everything is there, types included, and works as far as it does without a server.
 const PROGRAM: &str = r#"import pathlib, oss_callback
-from oss_callback import Callback, Client, Signer, aio
+from oss_callback import Callback, CallbackVerifier, Client, Signer, aio, asgi, wsgi
 folder = pathlib.Path(oss_callback.__file__).parent
 assert (folder / "py.typed").exists() and (folder / "_native.pyi").exists()
 assert Callback("https://app.example.com/cb", vars={"order": "42"}).encoded_vars
+assert CallbackVerifier(bucket="examplebucket").max_body and asgi.CallbackApp and wsgi.CallbackApp
 assert Signer("id", "secret", region="cn-hangzhou").sign("GET", bucket="examplebucket")
 client = Client(region="cn-hangzhou", access_key_id="id", access_key_secret="secret")
 assert client.endpoint == "https://oss-cn-hangzhou.aliyuncs.com" and aio.Client
