@@ -4,23 +4,23 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use oss_callback::Result;
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 
 use crate::errors::{bug, wrong_type};
 use crate::gate::{self, Inside};
 use crate::handles::Live;
-use crate::reply::CallbackReply;
 use crate::usercode::UserCode;
 
 /// Asks whether to stop.
 pub(crate) type Interrupt<'a> = &'a mut dyn FnMut() -> bool;
 
 /// Waits for a call on the caller's thread.
-pub(crate) fn wait(
+pub(crate) fn wait<T: Send>(
     py: Python<'_>,
     user: &UserCode,
-    call: impl FnOnce(Interrupt<'_>) -> Result<oss_callback::CallbackReply> + Send,
-) -> PyResult<CallbackReply> {
+    call: impl FnOnce(Interrupt<'_>) -> Result<T> + Send,
+) -> PyResult<T> {
     let mut signals = Signals::default();
     let (waited, _inside) = py.detach(|| {
         let waited = catch_unwind(AssertUnwindSafe(|| call(&mut || signals.interrupt())));
@@ -145,17 +145,20 @@ impl Settle {
         Settle { function: Some(function), user }
     }
 
-    pub fn with(mut self, outcome: Result<oss_callback::CallbackReply>) {
+    pub fn with<T, P>(mut self, outcome: Result<T>, python: impl FnOnce(Python<'_>, T) -> P)
+    where
+        P: for<'py> IntoPyObject<'py>,
+    {
         let user = self.user.clone();
-        self.tell(|py| user.outcome(py, outcome));
+        self.tell(|py| python(py, user.outcome(py, outcome)?).into_py_any(py));
     }
 
-    fn tell(&mut self, outcome: impl FnOnce(Python<'_>) -> PyResult<CallbackReply>) {
+    fn tell(&mut self, outcome: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) {
         let Some(settle) = self.function.take() else { return };
         // Where the interpreter is gone, so is whoever waited.
         gate::attach(|py| {
             let told = match outcome(py) {
-                Ok(reply) => settle.call1(py, (reply, py.None())),
+                Ok(value) => settle.call1(py, (value, py.None())),
                 Err(error) => settle.call1(py, (py.None(), error)),
             };
             if let Err(error) = told {

@@ -6,10 +6,11 @@ use oss_callback::{Client, ClientBuilder, PutOptions, PutRequest, UploadOptions,
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::call::{Call, Cancel, Settle, wait};
+use crate::call::{Call, Cancel, Interrupt, Settle, wait};
 use crate::errors::{invalid, raised, wrong_type};
 use crate::handles::Live;
 use crate::progress;
+use crate::receive::{self, Confirmation};
 use crate::reply::CallbackReply;
 use crate::usercode::UserCode;
 use crate::{callback, convert, credentials, options, source};
@@ -88,7 +89,8 @@ impl NativeClient {
             request = request.cancel(&cancel);
         }
         let client = self.open(py)?;
-        wait(py, &user, |interrupt| client.send_while(request, interrupt))
+        let reply = wait(py, &user, |interrupt| client.send_while(request, interrupt))?;
+        Ok(CallbackReply::from_core(py, &reply))
     }
 
     /// Starts an upload in one request. `settle(reply, error)` is called on a thread of the library's,
@@ -109,7 +111,8 @@ impl NativeClient {
         let request = put_request(&bucket, &key, &data, &callback, &options, length, &user)?.cancel(&cancel);
         let client = self.open(py)?;
         let settle = Settle::new(settle, user);
-        py.detach(|| client.start(request, move |outcome| settle.with(outcome)));
+        let done = move |outcome| settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
+        py.detach(|| client.start(request, done));
         Ok(Call::new(cancel))
     }
 
@@ -139,7 +142,9 @@ impl NativeClient {
             request = request.progress(progress::watch(function, user.progress.clone(), own));
         }
         let client = self.open(py)?;
-        wait(py, &user, |interrupt| client.upload_while(request, || callers.is_cancelled() || interrupt()))
+        let stopped =
+            |interrupt: Interrupt<'_>| client.upload_while(request, || callers.is_cancelled() || interrupt());
+        Ok(CallbackReply::from_core(py, &wait(py, &user, stopped)?))
     }
 
     /// Starts an upload in as many requests as it takes. `progress` and `settle(reply, error)` are called
@@ -165,8 +170,27 @@ impl NativeClient {
         }
         let client = self.open(py)?;
         let settle = Settle::new(settle, user);
-        py.detach(|| client.start_upload(request, move |outcome| settle.with(outcome)));
+        let done = move |outcome| settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
+        py.detach(|| client.start_upload(request, done));
         Ok(Call::new(cancel))
+    }
+
+    /// Asks OSS whether a callback's object is there and is the one that it tells of.
+    fn confirm(&self, py: Python<'_>, event: Bound<'_, PyAny>) -> PyResult<Confirmation> {
+        let (event, user) = (receive::given(&event)?, self.user_code());
+        let client = self.open(py)?;
+        let found = wait(py, &user, |interrupt| client.confirm_while(event, interrupt))?;
+        Ok(Confirmation::from(found))
+    }
+
+    /// Starts to ask. `settle(confirmation, error)` is called as by `start_put`.
+    fn start_confirm(&self, py: Python<'_>, event: Bound<'_, PyAny>, settle: Py<PyAny>) -> PyResult<()> {
+        let event = receive::given(&event)?;
+        let client = self.open(py)?;
+        let settle = Settle::new(settle, self.user_code());
+        let done = move |outcome| settle.with(outcome, |_, found| Confirmation::from(found));
+        py.detach(|| client.start_confirm(event, done));
+        Ok(())
     }
 
     /// Closes the connections. Calls under way end as they would have.

@@ -22,7 +22,8 @@ impl Drop for Live {
     }
 }
 
-/// How many clients, callbacks, replies and the like, running calls, and sources under way exist.
+/// How many clients, callbacks, verifiers, replies and the like, running calls, and sources under way
+/// exist.
 #[pyfunction]
 pub(crate) fn live_handles() -> usize {
     LIVE.load(Ordering::Relaxed)

@@ -17,6 +17,7 @@ mod gate;
 mod handles;
 mod options;
 mod progress;
+mod receive;
 mod reply;
 mod signer;
 mod source;
@@ -39,6 +40,10 @@ mod _native {
     use crate::handles::live_handles;
     #[pymodule_export]
     use crate::progress::Progress;
+    #[pymodule_export]
+    use crate::receive::{
+        CallbackEvent, Confirmation, Field, ImageInfo, Reply, Seal, Verifier, refusal, reply,
+    };
     #[pymodule_export]
     use crate::reply::CallbackReply;
     #[pymodule_export]

@@ -14,7 +14,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyByteArray, PyBytes, PyFunction, PyIterator, PyMemoryView, PyString};
+use pyo3::types::{PyBytes, PyFunction, PyIterator, PyString};
 
 use crate::convert;
 use crate::errors::{invalid, wrong_type};
@@ -35,7 +35,7 @@ pub(crate) fn body(
 ) -> PyResult<Body> {
     let wanted = length.map(|length| length_of(length)).transpose()?;
     let py = value.py();
-    if let Some(bytes) = buffer(value)? {
+    if let Some(bytes) = convert::bytes_like(value)? {
         agrees(py, wanted, bytes.len() as u64)?;
         return Ok(bytes.into());
     }
@@ -54,7 +54,7 @@ pub(crate) fn body(
         }
         "bytes" => {
             let (whole, position) = thing.extract::<(Bound<'_, PyBytes>, usize)>()?;
-            let bytes = shared(&whole);
+            let bytes = Bytes::from_owner(PyBackedBytes::from(whole));
             return Ok(bytes.slice(position.min(bytes.len())..).into());
         }
         "read" => Pull::Read(thing.unbind()),
@@ -104,23 +104,6 @@ fn described<'py>(value: &Bound<'py, PyAny>) -> PyResult<(String, Bound<'py, PyA
     static DESCRIBE: PyOnceLock<Py<PyFunction>> = PyOnceLock::new();
     let describe = DESCRIBE.import(value.py(), "oss_callback._sources", "describe")?;
     describe.call1((value,))?.extract()
-}
-
-fn buffer(value: &Bound<'_, PyAny>) -> PyResult<Option<Bytes>> {
-    if let Ok(bytes) = value.cast::<PyBytes>() {
-        return Ok(Some(shared(bytes)));
-    }
-    if let Ok(array) = value.cast::<PyByteArray>() {
-        return Ok(Some(array.to_vec().into()));
-    }
-    if let Ok(view) = PyMemoryView::from(value) {
-        return Ok(Some(shared(view.call_method0("tobytes")?.cast::<PyBytes>()?)));
-    }
-    Ok(None)
-}
-
-fn shared(bytes: &Bound<'_, PyBytes>) -> Bytes {
-    Bytes::from_owner(PyBackedBytes::from(bytes.clone()))
 }
 
 /// The same file under a descriptor of its own, so that parts can be read at once, and the position of
@@ -235,7 +218,7 @@ impl PyReader {
     }
 
     fn checked(&self, whence: &str, given: &Bound<'_, PyAny>) -> PyResult<Bytes> {
-        if let Some(bytes) = buffer(given)? {
+        if let Some(bytes) = convert::bytes_like(given)? {
             return Ok(bytes);
         }
         let hint = if given.is_instance_of::<PyString>() {

@@ -9,7 +9,6 @@ use pyo3::prelude::*;
 
 use crate::credentials::Failure;
 use crate::errors::raised;
-use crate::reply::CallbackReply;
 
 /// The first exception of one function.
 #[derive(Clone, Default)]
@@ -48,16 +47,12 @@ pub(crate) struct UserCode {
 
 impl UserCode {
     /// What a call comes to.
-    pub fn outcome(
-        &self,
-        py: Python<'_>,
-        outcome: Result<oss_callback::CallbackReply>,
-    ) -> PyResult<CallbackReply> {
+    pub fn outcome<T>(&self, py: Python<'_>, outcome: Result<T>) -> PyResult<T> {
         if let Some(own) = self.progress.take() {
             return Err(own);
         }
         let error = match outcome {
-            Ok(reply) => return Ok(CallbackReply::from_core(py, &reply)),
+            Ok(value) => return Ok(value),
             Err(error) => error,
         };
         let cause = match error.kind() {

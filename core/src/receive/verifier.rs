@@ -109,7 +109,11 @@ impl CallbackVerifierBuilder {
     /// `invalid_argument` for a key that is not an RSA public key, a template that cannot be read
     /// backwards, a secret under 16 bytes, `first_use` without a secret, or if no key is trusted at all.
     pub fn build(self) -> Result<CallbackVerifier> {
-        let trusted = self.trusted_keys.iter().map(PublicKey::from_pem).collect::<Result<Vec<_>>>()?;
+        let trusted_key = |pem: &String| {
+            let named = |error: Error| Error::invalid_argument("trusted_keys", error.message());
+            PublicKey::from_pem(pem).map_err(named)
+        };
+        let trusted = self.trusted_keys.iter().map(trusted_key).collect::<Result<Vec<_>>>()?;
         let official = self.official_keys.unwrap_or(trusted.is_empty());
         if !official && trusted.is_empty() {
             return Err(Error::invalid_argument("official_keys", "must not be false without a trusted key"));
@@ -218,9 +222,8 @@ impl CallbackVerifier {
         self.check_signature(&Request::read(method, target, headers, body, self.settings.max_body)?)
     }
 
-    /// Largest body in bytes.
-    #[cfg(feature = "axum")]
-    pub(super) fn max_body(&self) -> usize {
+    /// Largest body in bytes, for whoever reads it: one byte more is enough to have it refused.
+    pub fn max_body(&self) -> usize {
         self.settings.max_body
     }
 

@@ -10,6 +10,10 @@ hands its answer back to the uploader.
     print(reply.text)
 
 `oss_callback.aio` has the same client for asyncio, and `Signer` signs what you send yourself.
+
+On the application server, CallbackVerifier tells OSS's callbacks from others, and `reply` makes the answer.
+`oss_callback.starlette` (for FastAPI, too), `.flask`, `.django`, `.asgi` and `.wsgi` do both for a function
+that takes a CallbackEvent and returns a dict.
 """
 
 from __future__ import annotations
@@ -34,14 +38,23 @@ from ._errors import (
     VerificationError,
 )
 from ._native import (
+    CallbackEvent,
     CallbackReply,
     Cancel,
+    Confirmation,
     Credentials,
+    Field,
+    ImageInfo,
     PresignedRequest,
     Progress,
+    Reply,
+    Seal,
     Signer,
     __version__,
+    refusal,
+    reply,
 )
+from ._verifier import CallbackVerifier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,14 +64,23 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Callback",
+    "CallbackEvent",
     "CallbackReply",
+    "CallbackVerifier",
     "Cancel",
     "Client",
+    "Confirmation",
     "Credentials",
+    "Field",
+    "ImageInfo",
     "PresignedRequest",
     "Progress",
+    "Reply",
+    "Seal",
     "Signer",
     "__version__",
+    "refusal",
+    "reply",
     "ArgumentTypeError",
     "BugError",
     "CallbackFailedError",

@@ -13,11 +13,13 @@ import queue
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-    from typing import Any
+    from typing import Any, TypeVar
 
     from ._native import Call, CallbackReply, Credentials, Progress
 
-__all__ = ["awaited_provider", "put", "upload"]
+    _T = TypeVar("_T")
+
+__all__ = ["ask", "awaited_provider", "put", "upload"]
 
 # Threads of the library's look this often, in seconds, whether the loop that they wait for is still there.
 PATIENCE = 1.0
@@ -37,6 +39,17 @@ async def put(start: Callable[..., Call], data: Any, takes_long: bool) -> Callba
         if pump is not None:
             await pump.stop()
         # An exception holds this frame; the frame must not hold the exception.
+        del answer
+
+
+async def ask(start: Callable[..., None]) -> Any:
+    """Makes a call of `start(settle)`, which can be left to itself."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Any] = loop.create_future()
+    start(functools.partial(_settle, loop, answer))
+    try:
+        return await answer
+    finally:
         del answer
 
 
@@ -92,25 +105,23 @@ def _end(started: asyncio.Future[Call]) -> None:
 
 def _settle(
     loop: asyncio.AbstractEventLoop,
-    answer: asyncio.Future[CallbackReply],
-    reply: CallbackReply | None,
+    answer: asyncio.Future[_T],
+    value: _T | None,
     error: BaseException | None,
 ) -> None:
     """Runs on a thread of the library's."""
     # Raised when the loop is closed: nobody waits any more.
     with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(_resolve, answer, reply, error)
+        loop.call_soon_threadsafe(_resolve, answer, value, error)
 
 
-def _resolve(
-    answer: asyncio.Future[CallbackReply], reply: CallbackReply | None, error: BaseException | None
-) -> None:
+def _resolve(answer: asyncio.Future[_T], value: _T | None, error: BaseException | None) -> None:
     if answer.done():
         return
     if error is not None:
         answer.set_exception(error)
-    elif reply is not None:
-        answer.set_result(reply)
+    elif value is not None:
+        answer.set_result(value)
 
 
 class Watch:

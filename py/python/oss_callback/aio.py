@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Never, Self
 
-    from ._native import CallbackBase, CallbackReply, Credentials, Progress
+    from ._native import CallbackBase, CallbackEvent, CallbackReply, Confirmation, Credentials, Progress
     from ._sources import _AsyncSource
 
 __all__ = ["Client"]
@@ -502,6 +502,26 @@ class Client:
             return self._native.start_upload(bucket, key, source, callback, options, length, tell, settle)
 
         return await _loop.upload(start, source, progress)
+
+    async def confirm(self, event: CallbackEvent) -> Confirmation:
+        """Asks OSS (HeadObject) whether the object of a callback is there with the ETag, size and CRC-64 that
+        the callback tells: those that its body names, at least one.
+
+        It proves what is stored now, not who stored it: the bucket is the one that the callback claims, so
+        have the verifier hold it against your own by `bucket` or a seal. The credentials need the right to
+        read the object (`oss:GetObject`).
+
+        Raises VerificationError with reason `object_missing` or `object_differs`; InvalidArgumentError for
+        an event that names no bucket or key, or nothing to compare; and what an upload raises.
+        """
+        if self._provider is not None:
+            self._provider.loop = asyncio.get_running_loop()
+
+        def start(settle: Any) -> None:
+            self._native.start_confirm(event, settle)
+
+        found: Confirmation = await _loop.ask(start)
+        return found
 
     @property
     def region(self) -> str | None:

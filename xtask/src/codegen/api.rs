@@ -96,7 +96,6 @@ pub struct Api {
 const NOT_YET: &[(&str, &[&str])] = &[
     ("c", &["upload", "verifier"]),
     ("cpp", &["upload", "verifier"]),
-    ("python", &["verifier"]),
     ("node", &["verifier"]),
     ("go", &["upload", "verifier"]),
 ];

@@ -68,6 +68,7 @@ fn each_failed_check_has_its_own_reason() {
         verifier.verify("POST", "/cb", headers.iter().map(|(name, value)| (*name, value)), body)
     };
     assert!(check(&good).is_ok());
+    assert_eq!(verifier.max_body(), 100);
     let with = |name: &str, value: &str| {
         let mut headers = good.clone();
         headers.iter_mut().filter(|(known, _)| *known == name).for_each(|(_, old)| *old = value.to_owned());
@@ -277,7 +278,7 @@ fn a_seal_fits_a_users_own_template_with_constants_in_it() {
 #[test]
 fn settings_that_cannot_work_are_refused() {
     for (field, builder) in [
-        ("public key", CallbackVerifier::builder().trusted_key("-----BEGIN CERTIFICATE-----")),
+        ("trusted_keys", CallbackVerifier::builder().trusted_key("-----BEGIN CERTIFICATE-----")),
         ("official_keys", CallbackVerifier::builder().official_keys(false)),
         ("seal_secret", CallbackVerifier::builder().seal_secret("short")),
         ("first_use", CallbackVerifier::builder().first_use(|_, _| true)),
