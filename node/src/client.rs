@@ -28,7 +28,7 @@ pub struct NativeClient {
 }
 
 impl NativeClient {
-    fn open(&self) -> std::result::Result<Client, Failure> {
+    pub fn open(&self) -> std::result::Result<Client, Failure> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.clone().ok_or_else(|| Failure::invalid("client", "is closed", Some("Make a new one.")))
     }
@@ -73,7 +73,7 @@ pub fn client_facts(client: &External<NativeClient>) -> Outcome<ClientFacts> {
 
 /// Ends the calls that were started with it.
 pub struct NativeCancel {
-    inner: Cancel,
+    pub inner: Cancel,
     _live: Live,
 }
 

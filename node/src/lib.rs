@@ -6,6 +6,7 @@
 //!
 //! [`Failure`]: outcome::Failure
 
+mod asked;
 mod callback;
 mod client;
 mod convert;
@@ -14,3 +15,4 @@ mod names;
 mod options;
 mod outcome;
 mod signer;
+mod verifier;

@@ -253,6 +253,12 @@ impl CallbackVerifier {
         self.settings.max_body
     }
 
+    /// The refusal of a body that has more, for those who stopped reading it.
+    pub fn body_too_large(&self) -> Error {
+        let message = format!("the body has more than {} bytes", self.settings.max_body);
+        Error::verification(Reason::BodyTooLarge, message)
+    }
+
     /// `None` once the signature is right; else what `look` came to, where it is not a key.
     fn check_signature(
         &self,
