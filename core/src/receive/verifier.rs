@@ -110,7 +110,8 @@ impl CallbackVerifierBuilder {
     /// `invalid_argument` for a key that is not an RSA public key, a template that cannot be read
     /// backwards, a secret under 16 bytes, `first_use` without a secret, or if no key is trusted at all.
     pub fn build(self) -> Result<CallbackVerifier> {
-        let trusted = self.trusted_keys.iter().map(PublicKey::from_pem).collect::<Result<Vec<_>>>()?;
+        let trusted = self.trusted_keys.iter().map(PublicKey::from_pem).collect::<Result<Vec<_>>>();
+        let trusted = trusted.map_err(|error| Error::invalid_argument("trusted_keys", error.message()))?;
         let official = self.official_keys.unwrap_or(trusted.is_empty());
         if !official && trusted.is_empty() {
             return Err(Error::invalid_argument("official_keys", "must not be false without a trusted key"));

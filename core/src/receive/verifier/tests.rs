@@ -321,7 +321,7 @@ fn a_seal_fits_a_users_own_template_with_constants_in_it() {
 #[test]
 fn settings_that_cannot_work_are_refused() {
     for (field, builder) in [
-        ("public key", CallbackVerifier::builder().trusted_key("-----BEGIN CERTIFICATE-----")),
+        ("trusted_keys", CallbackVerifier::builder().trusted_key("-----BEGIN CERTIFICATE-----")),
         ("official_keys", CallbackVerifier::builder().official_keys(false)),
         ("seal_secret", CallbackVerifier::builder().seal_secret("short")),
         ("first_use", CallbackVerifier::builder().first_use(|_, _| true)),
