@@ -13,6 +13,10 @@ import {
   type ErrorCode,
   type PutObjectOptions,
 } from 'oss-callback'
+import type {} from 'oss-callback/fastify'
+import type {} from 'oss-callback/http'
+import type {} from 'oss-callback/koa'
+import type {} from 'oss-callback/web'
 
 const options: ClientOptions = {
   region: 'cn-hangzhou',
