@@ -423,7 +423,10 @@ export declare class CallbackEvent {
   readonly fields: readonly CallbackField[]
 }
 
-export interface CallbackEvent extends Omit<CallbackEventFacts, 'image' | 'variables' | 'notNumbers' | 'fields'> {}
+export interface CallbackEvent extends Omit<
+  CallbackEventFacts,
+  'image' | 'variables' | 'notNumbers' | 'fields'
+> {}
 
 /** What OSS says of an object whose callback it has confirmed. */
 export interface Confirmation {

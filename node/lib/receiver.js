@@ -107,11 +107,12 @@ async function readAll(chunks, timeoutMs, verifier) {
   let whole = false
   try {
     for (let step = await next(); !step.done; step = await next()) {
-      size += step.value.byteLength
+      const chunk = bytesOf(step.value)
+      size += chunk.byteLength
       if (size > limit) {
         refuseSize(verifier)
       }
-      read.push(step.value)
+      read.push(chunk)
     }
     whole = true
     return Buffer.concat(read, size)
@@ -128,6 +129,14 @@ async function readAll(chunks, timeoutMs, verifier) {
   }
 }
 
+/** Text comes from a stream whose encoding was set. */
+function bytesOf(chunk) {
+  if (ArrayBuffer.isView(chunk)) {
+    return chunk
+  }
+  return Buffer.from(chunk, 'utf8')
+}
+
 const OPTIONS = ['bodyTimeoutMs', 'log', 'target']
 
 function optionsOf(options) {
@@ -136,7 +145,11 @@ function optionsOf(options) {
   }
   for (const name of Object.keys(options)) {
     if (!OPTIONS.includes(name)) {
-      throw invalid(name, 'is not an option', `There are ${OPTIONS.map((known) => `\`${known}\``).join(', ')}.`)
+      throw invalid(
+        name,
+        'is not an option',
+        `There are ${OPTIONS.map((known) => `\`${known}\``).join(', ')}.`,
+      )
     }
   }
   return options

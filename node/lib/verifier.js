@@ -35,9 +35,7 @@ class CallbackVerifier {
     this.#firstUse = aFunction('firstUse', firstUse)
     const list = flat('options', rest)
     const given = callback === undefined ? undefined : nativeCallback(callback)
-    this.#native = take(
-      native.verifierNew(list, given, fetchKey !== undefined, firstUse !== undefined),
-    )
+    this.#native = take(native.verifierNew(list, given, fetchKey !== undefined, firstUse !== undefined))
   }
 
   get maxBody() {

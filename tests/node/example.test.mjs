@@ -16,7 +16,9 @@ test('the_example_prints_the_application_servers_answer', async () => {
   assert.equal(stdout, '{"Status":"OK"}\n')
 })
 
-test('the_packages_readme_shows_the_example', async () => {
+test('the_packages_readme_shows_the_examples', async () => {
   const readme = await readFile(path.join(ROOT, 'node/README.md'), 'utf8')
-  assert.ok(readme.includes(`\`\`\`js\n${await readFile(EXAMPLE, 'utf8')}\`\`\``))
+  for (const example of [EXAMPLE, path.join(ROOT, 'node/examples/express.mjs')]) {
+    assert.ok(readme.includes(`\`\`\`js\n${await readFile(example, 'utf8')}\`\`\``), example)
+  }
 })

@@ -25,7 +25,19 @@ import {
   VerificationError,
   refusal,
 } from '../../node/index.mjs'
-import { at, BUCKET, callback, client, DATA, framework, FRAMEWORKS, publicKey, rejection, ROOT, thrown } from './bed.mjs'
+import {
+  at,
+  BUCKET,
+  callback,
+  client,
+  DATA,
+  framework,
+  FRAMEWORKS,
+  publicKey,
+  rejection,
+  ROOT,
+  thrown,
+} from './bed.mjs'
 
 const SECRET = 'a secret of more than sixteen bytes'
 const seal = { secret: SECRET, expiresInMs: 60_000 }
@@ -90,7 +102,10 @@ const MOUNTED = {
   Fastify: fastify((app, plugin) => app.register(plugin('/echo'), { prefix: '/api/v1' })),
   Koa: koa((app, receive) => app.use(framework('koa-mount')('/api/v1/echo', receive))),
   Hono: hono((Hono, receive) =>
-    new Hono().route('/api', new Hono().basePath('/v1').post('/echo', (c) => receive(c.req.raw))),
+    new Hono().route(
+      '/api',
+      new Hono().basePath('/v1').post('/echo', (c) => receive(c.req.raw)),
+    ),
   ),
 }
 
@@ -107,7 +122,8 @@ async function serving(start, verifier, handler, options, body) {
   }
 }
 
-const put = (url, options) => client().putObjectWithCallback(BUCKET, 'ü 1.txt', DATA, new Callback(url, options))
+const put = (url, options) =>
+  client().putObjectWithCallback(BUCKET, 'ü 1.txt', DATA, new Callback(url, options))
 
 const answered = (event) => ({ key: event.key, order: event.variables.order })
 
@@ -120,7 +136,10 @@ async function captured(options) {
 }
 
 /** Sends a request byte by byte as given, and tells what came back until the connection ended. */
-async function exchange(url, { target = '/echo', method = 'POST', headers = [], body = '', length, wait, keep }) {
+async function exchange(
+  url,
+  { target = '/echo', method = 'POST', headers = [], body = '', length, wait, keep },
+) {
   const socket = net.connect(new URL(url).port, '127.0.0.1')
   const lines = [`${method} ${target} HTTP/1.1`, 'Host: a', `Connection: ${keep ? 'keep-alive' : 'close'}`]
   lines.push(...headers.map(([name, value]) => `${name}: ${value}`))
@@ -155,58 +174,69 @@ for (const [name, start] of Object.entries(APPS)) {
       assert.deepEqual(json.json(), { key: 'ü 1.txt', order: '1' })
       assert.deepEqual(logged, [])
 
-      const forged = await rejection(put(`${url}/echo`, { seal: { ...seal, secret: 'another secret of 16 bytes' } }))
+      const forged = await rejection(
+        put(`${url}/echo`, { seal: { ...seal, secret: 'another secret of 16 bytes' } }),
+      )
       assert.ok(forged instanceof CallbackFailedError)
       assert.equal(forged.callbackStatus, 403)
       assert.equal((await rejection(put(`${url}/echo`))).callbackStatus, 403)
-      assert.deepEqual(logged.splice(0).map(({ reason }) => reason), ['seal_wrong', 'seal_missing'])
+      assert.deepEqual(
+        logged.splice(0).map(({ reason }) => reason),
+        ['seal_wrong', 'seal_missing'],
+      )
     })
   })
 
   test(`${name}: what_does_not_verify_never_reaches_the_handler`, async () => {
     let handled = 0
     const handler = () => (handled += 1)
-    await serving(start, trusting({ maxBody: 1000 }), handler, { bodyTimeoutMs: 300 }, async (url, logged) => {
-      const { headers, body } = await captured()
-      assert.equal((await exchange(url, { headers, body })).status, 200)
-      assert.equal(handled, 1)
-      const chunked = [['Transfer-Encoding', 'chunked']]
-      const chunk = 'a'.repeat(800)
-      const tooMuch = `320\r\n${chunk}\r\n`.repeat(2)
-      for (const [request, expected] of [
-        [{ headers, body: `${body}&admin=1` }, 'wrong_signature'],
-        [{ headers, body, target: '/echo?a=1' }, 'wrong_signature'],
-        [{ headers: [], body }, 'missing_authorization'],
-        [{ headers: [], body: '' }, 'missing_authorization'],
-        [{ headers: [...headers, ['authorization', 'AAAA']], body }, 'duplicate_header'],
-        // The server ends these connections: the rest of the body is not wanted.
-        [{ headers, body: 'a'.repeat(1001), length: 1002, keep: true }, 'body_too_large'],
-        [{ headers, body: 'a'.repeat(3000), length: 1e9, keep: true }, 'body_too_large'],
-        [{ headers: [...headers, ...chunked], body: tooMuch, length: null }, 'body_too_large'],
-        [{ headers, body: 'half', length: 8, keep: true }, TimeoutError],
-      ]) {
-        const begun = performance.now()
-        const answer = await exchange(url, request)
-        assert.deepEqual([answer.status, answer.body], [403, REFUSED], `${expected}: ${answer.head}`)
-        assert.ok(performance.now() - begun < 3000)
-        const [error] = logged.splice(0)
-        if (expected === TimeoutError) {
-          assert.ok(error instanceof TimeoutError, String(error))
-        } else if (name === 'Hono' && expected === 'duplicate_header') {
-          // Headers of the Fetch standard join what stands twice.
-          assert.equal(error.reason, 'bad_authorization')
-        } else {
-          assert.equal(error.reason, expected, String(error))
+    await serving(
+      start,
+      trusting({ maxBody: 1000 }),
+      handler,
+      { bodyTimeoutMs: 300 },
+      async (url, logged) => {
+        const { headers, body } = await captured()
+        assert.equal((await exchange(url, { headers, body })).status, 200)
+        assert.equal(handled, 1)
+        const chunked = [['Transfer-Encoding', 'chunked']]
+        const chunk = 'a'.repeat(800)
+        const tooMuch = `320\r\n${chunk}\r\n`.repeat(2)
+        for (const [request, expected] of [
+          [{ headers, body: `${body}&admin=1` }, 'wrong_signature'],
+          [{ headers, body, target: '/echo?a=1' }, 'wrong_signature'],
+          [{ headers: [], body }, 'missing_authorization'],
+          [{ headers: [], body: '' }, 'missing_authorization'],
+          [{ headers: [...headers, ['authorization', 'AAAA']], body }, 'duplicate_header'],
+          // The server ends these connections: the rest of the body is not wanted.
+          [{ headers, body: 'a'.repeat(1001), length: 1002, keep: true }, 'body_too_large'],
+          [{ headers, body: 'a'.repeat(3000), length: 1e9, keep: true }, 'body_too_large'],
+          [{ headers: [...headers, ...chunked], body: tooMuch, length: null }, 'body_too_large'],
+          [{ headers, body: 'half', length: 8, keep: true }, TimeoutError],
+        ]) {
+          const begun = performance.now()
+          const answer = await exchange(url, request)
+          assert.deepEqual([answer.status, answer.body], [403, REFUSED], `${expected}: ${answer.head}`)
+          assert.ok(performance.now() - begun < 3000)
+          const [error] = logged.splice(0)
+          if (expected === TimeoutError) {
+            assert.ok(error instanceof TimeoutError, String(error))
+          } else if (name === 'Hono' && expected === 'duplicate_header') {
+            // Headers of the Fetch standard join what stands twice.
+            assert.equal(error.reason, 'bad_authorization')
+          } else {
+            assert.equal(error.reason, expected, String(error))
+          }
         }
-      }
-      // A sender who leaves.
-      await exchange(url, { headers, body: 'half', length: 8, wait: 50 })
-      await sleep(100)
-      assert.ok(logged[0] instanceof NetworkError || logged[0] instanceof TimeoutError, String(logged[0]))
-      assert.equal(handled, 1)
-      // And it still serves.
-      assert.equal((await exchange(url, { headers, body })).status, 200)
-    })
+        // A sender who leaves.
+        await exchange(url, { headers, body: 'half', length: 8, wait: 50 })
+        await sleep(100)
+        assert.ok(logged[0] instanceof NetworkError || logged[0] instanceof TimeoutError, String(logged[0]))
+        assert.equal(handled, 1)
+        // And it still serves.
+        assert.equal((await exchange(url, { headers, body })).status, 200)
+      },
+    )
   })
 
   test(`${name}: what_the_handler_does_decides_the_answer`, async () => {
@@ -251,7 +281,9 @@ for (const [name, start] of Object.entries(APPS)) {
         }
         assert.equal(logged.length, 4)
         assert.deepEqual(logged.slice(0, 2), [unconfirmed, why])
-        assert.ok(logged.slice(2).every((one) => one instanceof InvalidArgumentError && one.field === 'answer'))
+        assert.ok(
+          logged.slice(2).every((one) => one instanceof InvalidArgumentError && one.field === 'answer'),
+        )
         assert.equal(printed.length, 1)
         assert.ok(given.raw ?? given.req ?? given.rawHeaders ?? given.headers)
       })
@@ -287,16 +319,45 @@ const keep = (req, res, raw) => {
 
 /** Servers with a body parser before, and whether it leaves the raw bytes. */
 const PARSERS = {
-  'express.urlencoded': [false, express('express', (make, receive) => make().use(make.urlencoded()).post('/echo', receive))],
+  'express.urlencoded': [
+    false,
+    express('express', (make, receive) => make().use(make.urlencoded()).post('/echo', receive)),
+  ],
   'express.urlencoded of Express 4': [
     false,
-    express('express4', (make, receive) => make().use(make.urlencoded({ extended: true })).post('/echo', receive)),
+    express('express4', (make, receive) =>
+      make()
+        .use(make.urlencoded({ extended: true }))
+        .post('/echo', receive),
+    ),
   ],
-  'express.json, of another type': [true, express('express', (make, receive) => make().use(make.json()).post('/echo', receive))],
-  'express.raw': [true, express('express', (make, receive) => make().use(make.raw({ type: '*/*' })).post('/echo', receive))],
+  'express.json, of another type': [
+    true,
+    express('express', (make, receive) => make().use(make.json()).post('/echo', receive)),
+  ],
+  'express.raw': [
+    true,
+    express('express', (make, receive) =>
+      make()
+        .use(make.raw({ type: '*/*' }))
+        .post('/echo', receive),
+    ),
+  ],
   'express.urlencoded that keeps rawBody': [
     true,
-    express('express', (make, receive) => make().use(make.urlencoded({ verify: keep })).post('/echo', receive)),
+    express('express', (make, receive) =>
+      make()
+        .use(make.urlencoded({ verify: keep }))
+        .post('/echo', receive),
+    ),
+  ],
+  'an encoding that was set': [
+    true,
+    express('express', (make, receive) =>
+      make()
+        .use((req, res, next) => (req.setEncoding('utf8'), next()))
+        .post('/echo', receive),
+    ),
   ],
   'koa-bodyparser': [true, koa((app, receive) => app.use(framework('koa-bodyparser')()).use(receive))],
   'koa-bodyparser that forgets': [
@@ -351,7 +412,9 @@ test('without_a_log_the_console_or_fastify_tells', async () => {
   }
   assert.match(lines[0], /^oss-callback: a callback is refused: missing_authorization: /)
   const written = []
-  const app = framework('fastify')({ logger: { stream: { write: (line) => written.push(JSON.parse(line)) } } })
+  const app = framework('fastify')({
+    logger: { stream: { write: (line) => written.push(JSON.parse(line)) } },
+  })
   app.register(forFastify.receiveCallbacks(trusting(), answered, { path: '/echo' }))
   await app.listen({ port: 0, host: '127.0.0.1' })
   await exchange(`http://127.0.0.1:${app.server.address().port}`, { body: 'a=1' })
@@ -429,7 +492,10 @@ for (const name of ['express', 'fastify', 'koa', 'hono']) {
       TRUSTED_KEY: publicKey,
       FRAMEWORKS: pathToFileURL(`${FRAMEWORKS}/`).href,
     }
-    const child = spawn(process.execPath, ['--import', hook, file], { env, stdio: ['ignore', 'inherit', 'inherit'] })
+    const child = spawn(process.execPath, ['--import', hook, file], {
+      env,
+      stdio: ['ignore', 'inherit', 'inherit'],
+    })
     try {
       await reachable(port)
       const url = `http://127.0.0.1:${port}/oss/uploaded`

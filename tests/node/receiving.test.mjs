@@ -71,19 +71,30 @@ test('received_callback_is_verified', async () => {
   assert.ok(JSON.parse(JSON.stringify(event)).crc64, 'an event can be written as JSON')
 
   // Absent, empty and non-numeric values are told apart; so are the kinds of JSON.
-  const body = '{"size":"4 bytes","crc64":"","imageInfo":{"width":18446744073709551615,"height":5},"ok":true,"n":null}'
+  const body =
+    '{"size":"4 bytes","crc64":"","imageInfo":{"width":18446744073709551615,"height":5},"ok":true,"n":null}'
   const odd = await received(callback('/echo', { body, bodyType: 'json', unchecked: true }))
   const told = await verify(trusting(), odd)
   assert.deepEqual([told.size, told.crc64, told.key], [undefined, undefined, undefined])
   assert.deepEqual(told.image, { width: undefined, height: 5, format: undefined })
-  assert.deepEqual({ ...told.notNumbers }, {
-    size: '4 bytes',
-    'imageInfo.width': '18446744073709551615',
-    crc64: '',
-  })
+  assert.deepEqual(
+    { ...told.notNumbers },
+    {
+      size: '4 bytes',
+      'imageInfo.width': '18446744073709551615',
+      crc64: '',
+    },
+  )
   assert.deepEqual(
     told.fields.map(({ name, kind }) => `${name} ${kind}`),
-    ['size string', 'crc64 string', 'imageInfo.width number', 'imageInfo.height number', 'ok boolean', 'n null'],
+    [
+      'size string',
+      'crc64 string',
+      'imageInfo.width number',
+      'imageInfo.height number',
+      'ok boolean',
+      'n null',
+    ],
   )
 })
 
@@ -102,7 +113,10 @@ test('headers_are_taken_in_every_form', async () => {
     assert.equal((await verify(trusting(), { ...request, headers })).bucket, BUCKET)
   }
   const twice = [...pairs.flat(), 'content-type', 'application/json']
-  assert.equal((await rejection(verify(trusting(), { ...request, headers: twice }))).reason, 'duplicate_header')
+  assert.equal(
+    (await rejection(verify(trusting(), { ...request, headers: twice }))).reason,
+    'duplicate_header',
+  )
   for (const body of [new Uint8Array(request.body), new Uint8Array(request.body).buffer]) {
     assert.equal((await verify(trusting(), { ...request, body })).bucket, BUCKET)
   }
@@ -178,7 +192,12 @@ test('key_function_replaces_the_fetching_never_the_rule', async () => {
     assert.deepEqual(asked, [])
   }
   const why = new Error('no route to the key')
-  for (const fetchKey of [() => Promise.reject(why), () => { throw why }]) {
+  for (const fetchKey of [
+    () => Promise.reject(why),
+    () => {
+      throw why
+    },
+  ]) {
     const failing = new CallbackVerifier({ fetchKey })
     const errors = await Promise.all([1, 2].map(() => rejection(verify(failing, request))))
     for (const error of [...errors, await rejection(verify(failing, request))]) {
@@ -189,7 +208,10 @@ test('key_function_replaces_the_fetching_never_the_rule', async () => {
     assert.equal(errors[0].cause, why)
     assert.notEqual(errors[0], errors[1])
   }
-  for (const [given, expected] of [['<html>', 'bad_key'], [undefined, 'key_unavailable']]) {
+  for (const [given, expected] of [
+    ['<html>', 'bad_key'],
+    [undefined, 'key_unavailable'],
+  ]) {
     assert.equal(await reason(new CallbackVerifier({ fetchKey: () => given }), request), expected)
   }
 })
@@ -231,7 +253,10 @@ test('seal_is_demanded_and_used_once', async () => {
   }
   assert.equal((await verify(trusting({ sealSecret: SECRET }), request)).key, 'a b/ü.txt')
   assert.equal(await reason(trusting({ sealSecret: 'another secret of 16 bytes' }), request), 'seal_wrong')
-  assert.equal(await reason(trusting({ sealSecret: SECRET }), await received(callback('/echo'))), 'seal_missing')
+  assert.equal(
+    await reason(trusting({ sealSecret: SECRET }), await received(callback('/echo'))),
+    'seal_missing',
+  )
   const plain = { url: `${at.APP_URL}/echo`, seal: ONE_MINUTE }
   assert.ok((await verify(trusting({ sealSecret: SECRET }), await received(plain))).seal)
 
@@ -263,7 +288,10 @@ test('a_signed_url_carries_its_seal', async () => {
   const event = await verify(trusting({ sealSecret: SECRET, callback: general }), request)
   assert.deepEqual([event.key, event.variables.order], ['signed.txt', '42'])
   const old = general.sealedFor(BUCKET, 'k', { time: new Date(Date.now() - 120_000) })
-  assert.equal(await reason(trusting({ sealSecret: SECRET, callback: general }), await received(old, 'k')), 'seal_expired')
+  assert.equal(
+    await reason(trusting({ sealSecret: SECRET, callback: general }), await received(old, 'k')),
+    'seal_expired',
+  )
   assert.equal(thrown(() => general.sealedFor(BUCKET, '')).field, 'key')
   const unsealed = callback()
   assert.equal(unsealed.sealedFor(BUCKET, 'k').encoded, unsealed.encoded)
@@ -293,11 +321,23 @@ test('a_check_is_not_switched_off_by_accident', () => {
     assert.ok(!error.message.includes('short') && !error.message.includes(SECRET))
   }
   assert.match(thrown(() => new CallbackVerifier({ sealsecret: SECRET })).message, /`sealSecret`/)
-  for (const seal of [undefined, null, SECRET, { secret: SECRET }, { secret: undefined, expiresInMs: 1000 }]) {
+  for (const seal of [
+    undefined,
+    null,
+    SECRET,
+    { secret: SECRET },
+    { secret: undefined, expiresInMs: 1000 },
+  ]) {
     assert.equal(thrown(() => callback('/ok', { seal })).field, 'callback.seal')
   }
-  assert.equal(thrown(() => callback('/ok', { seal: { secret: SECRET, expiresInMs: 10 } })).field, 'callback.seal')
-  assert.match(thrown(() => callback('/ok', { seal: { secret: SECRET, expiresIn: 10 } })).message, /expiresInMs/)
+  assert.equal(
+    thrown(() => callback('/ok', { seal: { secret: SECRET, expiresInMs: 10 } })).field,
+    'callback.seal',
+  )
+  assert.match(
+    thrown(() => callback('/ok', { seal: { secret: SECRET, expiresIn: 10 } })).message,
+    /expiresInMs/,
+  )
 })
 
 test('confirm_asks_oss', async () => {
@@ -377,14 +417,23 @@ test('hostile_callbacks_are_refused_without_harm', async () => {
   for (const target of ['', '\0', '/%00', '/%', '/\ud800', '?', 'http://', 'é', '/'.repeat(100_000)]) {
     await harmless({ target })
   }
-  const names = ['authorization', 'x-oss-pub-key-url', 'content-type', 'x-oss-signature-version', '__proto__', '']
+  const names = [
+    'authorization',
+    'x-oss-pub-key-url',
+    'content-type',
+    'x-oss-signature-version',
+    '__proto__',
+    '',
+  ]
   for (const name of names) {
     for (const value of ['', '\0', '\xff', '=', 'A'.repeat(100_000), '\ud800', '{}']) {
-      await harmless({ headers: [[name, value], ...request.headers.filter(([one]) => one.toLowerCase() !== name)] })
+      await harmless({
+        headers: [[name, value], ...request.headers.filter(([one]) => one.toLowerCase() !== name)],
+      })
     }
   }
   // OSS signs whatever its customer writes: these bodies carry a signature that is right.
-  const deep = '[' .repeat(900) + ']'.repeat(900)
+  const deep = '['.repeat(900) + ']'.repeat(900)
   for (const [body, bodyType] of [
     ['a&'.repeat(1500), 'form'],
     ['a=%ff%fe&b=%00&=&==&&', 'form'],

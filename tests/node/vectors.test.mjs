@@ -4,7 +4,13 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { Callback, CallbackVerifier, InvalidArgumentError, Signer, VerificationError } from '../../node/index.mjs'
+import {
+  Callback,
+  CallbackVerifier,
+  InvalidArgumentError,
+  Signer,
+  VerificationError,
+} from '../../node/index.mjs'
 import { ROOT } from './bed.mjs'
 
 function vectors(family) {

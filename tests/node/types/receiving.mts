@@ -47,7 +47,16 @@ async function uploaded(event: CallbackEvent): Promise<CallbackAnswer> {
   const why: string | undefined = event.notNumbers['size']
   const stored: Confirmation = await client.confirm(event, { signal: AbortSignal.timeout(4000) })
   const modified: Date | undefined = stored.lastModified
-  console.log(size, crc, order, why, modified, event.seal?.expiresAt, event.fields[0]?.kind, event.image.width)
+  console.log(
+    size,
+    crc,
+    order,
+    why,
+    modified,
+    event.seal?.expiresAt,
+    event.fields[0]?.kind,
+    event.image.width,
+  )
   return event.key === undefined ? refusal() : reply({ key: event.key })
 }
 
@@ -55,7 +64,7 @@ export async function byHand(request: Request): Promise<VerificationReason | und
   try {
     const body = await request.arrayBuffer()
     await verifier.verify(request.method, request.url, request.headers, body)
-    await verifier.verify('POST', '/', { 'a': 'b', 'c': ['d'], 'e': undefined }, Buffer.alloc(0))
+    await verifier.verify('POST', '/', { a: 'b', c: ['d'], e: undefined }, Buffer.alloc(0))
     await verifier.verify('POST', '/', ['a', 'b'], new Uint8Array())
     return undefined
   } catch (error) {
@@ -69,16 +78,27 @@ const any: CallbackHandler<unknown> = (event) => ({ key: event.key })
 createServer(forHttp(verifier, any, shared))
 const app = express()
 app.post('/a', forExpress(verifier, uploaded))
-app.post('/b', forExpress(verifier, (event, req: ExpressRequest) => ({ key: event.key, host: req.hostname }), shared))
+app.post(
+  '/b',
+  forExpress(verifier, (event, req: ExpressRequest) => ({ key: event.key, host: req.hostname }), shared),
+)
 app.use('/api', express.Router().post('/c', forExpress(verifier, any)))
 const fastify = Fastify()
 fastify.register(forFastify(verifier, uploaded, { path: '/a', ...shared }))
-fastify.register(forFastify(verifier, (event, request: FastifyRequest) => request.id + event.key, { path: '/b' }), {
-  prefix: '/api',
-})
-new Koa().use(forKoa(verifier, uploaded, shared)).use(forKoa(verifier, (event, ctx: Context) => [event.key, ctx.ip]))
+fastify.register(
+  forFastify(verifier, (event, request: FastifyRequest) => request.id + event.key, { path: '/b' }),
+  {
+    prefix: '/api',
+  },
+)
+new Koa()
+  .use(forKoa(verifier, uploaded, shared))
+  .use(forKoa(verifier, (event, ctx: Context) => [event.key, ctx.ip]))
 new Hono().post('/a', (c) => forWeb(verifier, uploaded)(c.req.raw))
-export const POST: (request: Request) => Promise<Response> = forWeb(verifier, (event, request) => request.url + event.key)
+export const POST: (request: Request) => Promise<Response> = forWeb(
+  verifier,
+  (event, request) => request.url + event.key,
+)
 
 // A by-hand event for tests, and what was kept of one.
 void uploaded(new CallbackEvent({ bucket: 'b', key: 'k', variables: { order: '42' } }))
