@@ -4,37 +4,55 @@
 // OSS wants is the core's to know. Documentation: index.d.ts.
 
 const { reply, refusal } = require('./lib/answer.js')
-const { flat, fromFlat, timed, bytes, isPlain, typeName } = require('./lib/arguments.js')
-const { ask } = require('./lib/asked.js')
+const { flat, fromFlat, timed, isPlain } = require('./lib/arguments.js')
 const { Callback, nativeCallback } = require('./lib/callback.js')
-const { call } = require('./lib/calls.js')
+const { call, channel } = require('./lib/calls.js')
+const { Provider } = require('./lib/credentials.js')
 const { classes, take, invalid } = require('./lib/errors.js')
 const native = require('./lib/native.js')
+const { abortable } = require('./lib/signals.js')
+const { sourceOf } = require('./lib/sources.js')
+const { put, upload } = require('./lib/uploads.js')
 const { CallbackEvent, CallbackVerifier, claims } = require('./lib/verifier.js')
 
 const { InvalidArgumentError } = classes
 
 class Client {
   #native
+  #provider
 
-  constructor(options) {
-    this.#native = take(native.clientNew(flat('options', options)))
-  }
-
-  async putObjectWithCallback(bucket, key, data, callback, options = {}) {
+  constructor(options = {}) {
     if (!isPlain(options)) {
       throw invalid('options', 'must be an object of options')
     }
-    const { signal = null, ...rest } = options
-    const view = bytes(data)
-    const given = nativeCallback(callback)
-    const list = flat('options', rest)
-    const start = (cancel) =>
-      call((channel, number) =>
-        take(native.clientPut(channel, number, this.#native, bucket, key, view, given, list, cancel)),
-      )
-    const outcome = signal === null ? await start() : await abortable(signal, start)
-    return new CallbackReply(take(outcome))
+    const { credentialsProvider, ...rest } = options
+    this.#provider = credentialsProvider === undefined ? undefined : new Provider(credentialsProvider)
+    this.#native = take(native.clientNew(channel, flat('options', rest), this.#provider?.number))
+  }
+
+  async putObjectWithCallback(bucket, key, data, callback, options = {}) {
+    return this.#send('data', put, bucket, key, data, callback, options)
+  }
+
+  async uploadFileWithCallback(bucket, key, source, callback, options = {}) {
+    return this.#send('source', upload, bucket, key, source, callback, options)
+  }
+
+  /** However it ends, the source is done with: also when it was never begun. */
+  async #send(field, way, bucket, key, data, callback, options) {
+    if (!isPlain(options)) {
+      throw invalid('options', 'must be an object of options')
+    }
+    const { length, ...others } = options
+    const source = sourceOf(field, data, length)
+    try {
+      const given = nativeCallback(callback)
+      const outcome = await way(this, this.#native, [bucket, key], source, given, others)
+      const causeOf = (kind, message) => source.causeOf(kind) ?? this.#provider?.causeOf(kind, message)
+      return new CallbackReply(take(outcome, causeOf))
+    } finally {
+      source.close()
+    }
   }
 
   async confirm(event, options = {}) {
@@ -46,10 +64,13 @@ class Client {
       throw invalid(Object.keys(rest)[0], 'is not an option of confirm', 'There is but `signal`.')
     }
     const json = claims(event)
-    const start = (cancel) =>
-      ask((channel, number) => take(native.clientConfirm(channel, number, this.#native, json, cancel)))
-    const outcome = signal === null ? await start() : await abortable(signal, start)
-    const { lastModified, ...found } = take(outcome)
+    const outcome = await abortable(signal, (cancel) =>
+      call(this, (channel, number) =>
+        take(native.clientConfirm(channel, number, this.#native, json, cancel)),
+      ),
+    )
+    const causeOf = (kind, message) => this.#provider?.causeOf(kind, message)
+    const { lastModified, ...found } = take(outcome, causeOf)
     return { ...found, lastModified: lastModified === undefined ? undefined : new Date(lastModified) }
   }
 
@@ -73,49 +94,6 @@ if (Symbol.dispose !== undefined) {
     configurable: true,
     writable: true,
   })
-}
-
-/** Runs what `start` starts until it ends or `signal` is aborted, whichever is first. */
-function abortable(signal, start) {
-  if (typeof signal?.addEventListener !== 'function' || typeof signal.aborted !== 'boolean') {
-    throw invalid('signal', `must be an AbortSignal, but is ${typeName(signal)}`)
-  }
-  signal.throwIfAborted()
-  const cancel = native.cancelNew()
-  const running = start(cancel)
-  return new Promise((resolve, reject) => {
-    const forget = onAbort(signal, () => {
-      native.cancel(cancel)
-      reject(signal.reason)
-    })
-    running.then(resolve, reject).finally(forget)
-  })
-}
-
-/** For each signal in use, the one listener of ours, and what it is to do. */
-const listening = new WeakMap()
-
-/**
- * Has `abort` called when `signal` is aborted, until the function that it returns is called. However many
- * calls share a signal, it has one listener of ours: Node takes many for a leak, and warns.
- */
-function onAbort(signal, abort) {
-  let entry = listening.get(signal)
-  if (entry === undefined) {
-    const calls = new Set()
-    const listener = () => calls.forEach((call) => call())
-    entry = { calls, listener }
-    listening.set(signal, entry)
-    signal.addEventListener('abort', listener, { once: true })
-  }
-  entry.calls.add(abort)
-  return () => {
-    entry.calls.delete(abort)
-    if (entry.calls.size === 0 && listening.get(signal) === entry) {
-      listening.delete(signal)
-      signal.removeEventListener('abort', entry.listener)
-    }
-  }
 }
 
 class CallbackReply {

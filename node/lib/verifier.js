@@ -6,9 +6,9 @@
 const { clearTimeout, setTimeout } = require('node:timers')
 const { isAnyArrayBuffer, isUint8Array } = require('node:util/types')
 const { bytes, flat, isPlain, typeName } = require('./arguments.js')
-const { ask } = require('./asked.js')
 const { nativeCallback } = require('./callback.js')
-const { invalid, take } = require('./errors.js')
+const { call } = require('./calls.js')
+const { invalid, take, textOf } = require('./errors.js')
 const native = require('./native.js')
 
 /** OSS itself waits 5 s for the answer to its callback. */
@@ -93,29 +93,18 @@ class CallbackVerifier {
 
   async #fetch(url, fetch) {
     if (this.#fetchKey === undefined) {
-      take(await ask((channel, number) => take(native.keyFetchRun(channel, number, fetch))))
+      take(await call(this, (channel, number) => take(native.keyFetchRun(channel, number, fetch))))
       return
     }
-    let pem
-    let failed
+    let answer
+    let causeOf
     try {
-      pem = pemBytes(await within(LONGEST_FETCH_MS, this.#fetchKey(url)))
+      answer = pemBytes(await within(LONGEST_FETCH_MS, this.#fetchKey(url)))
     } catch (error) {
-      failed = { error }
+      answer = textOf(error)
+      causeOf = () => error
     }
-    if (failed === undefined) {
-      take(native.keyFetchLand(fetch, pem))
-      return
-    }
-    try {
-      take(native.keyFetchLand(fetch, String(failed.error?.message ?? failed.error)))
-    } catch (error) {
-      throw Object.defineProperty(error, 'cause', {
-        value: failed.error,
-        configurable: true,
-        writable: true,
-      })
-    }
+    take(native.keyFetchLand(fetch, answer), causeOf)
   }
 }
 
@@ -176,7 +165,7 @@ function headerPairs(headers) {
 
 function rawBytes(body) {
   if (ArrayBuffer.isView(body) || isAnyArrayBuffer(body)) {
-    return bytes(body)
+    return bytes('body', body)
   }
   const hint =
     typeof body === 'string'

@@ -6,13 +6,17 @@
 //!
 //! [`Failure`]: outcome::Failure
 
-mod asked;
 mod callback;
+mod channel;
 mod client;
+mod confirm;
 mod convert;
 mod handles;
 mod names;
 mod options;
 mod outcome;
+mod pipe;
+mod provider;
+mod reply;
 mod signer;
 mod verifier;

@@ -7,11 +7,18 @@ use std::sync::OnceLock;
 use napi_derive::napi;
 use oss_callback::receive::CallbackVerifierBuilder;
 use oss_callback::{
-    CallbackBuilder, ClientBuilder, ERROR_FACTS, ErrorKind, OptionInfo, OptionType, PutOptions,
+    CallbackBuilder, ClientBuilder, ERROR_FACTS, ErrorKind, OptionInfo, OptionType, PutOptions, UploadOptions,
 };
 
-/// Parameters that are no options, and of two words.
-const PARAMETERS: [&str; 4] = ["additional_headers", "expires_in", "fetch_key", "first_use"];
+/// Parameters that are no options, and of two words or more.
+const PARAMETERS: [&str; 6] = [
+    "additional_headers",
+    "credentials_provider",
+    "expires_in",
+    "fetch_key",
+    "first_use",
+    "upload_file_with_callback",
+];
 
 /// `content_type` as `contentType`.
 fn camel(snake: &str) -> String {
@@ -77,6 +84,7 @@ fn known() -> &'static HashMap<&'static str, String> {
         let groups = [
             ClientBuilder::OPTIONS,
             PutOptions::OPTIONS,
+            UploadOptions::OPTIONS,
             CallbackBuilder::OPTIONS,
             CallbackVerifierBuilder::OPTIONS,
         ];
@@ -90,7 +98,7 @@ fn known() -> &'static HashMap<&'static str, String> {
 /// The lists of the API as this module spells them, for tests that hold the types against them.
 #[napi(object, object_from_js = false)]
 pub struct Lists {
-    /// Groups `client`, `put`, `callback` and `verifier`.
+    /// Groups `client`, `put`, `upload` (with what it has of `put`), `callback` and `verifier`.
     pub options: HashMap<String, Vec<String>>,
     /// Kinds of errors, in the core's spelling.
     pub kinds: Vec<String>,
@@ -105,6 +113,7 @@ pub fn lists() -> Lists {
     let groups = [
         ("client", ClientBuilder::OPTIONS),
         ("put", PutOptions::OPTIONS),
+        ("upload", UploadOptions::OPTIONS),
         ("callback", CallbackBuilder::OPTIONS),
         ("verifier", CallbackVerifierBuilder::OPTIONS),
     ];

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
-use napi::bindgen_prelude::{Array, Buffer, Either, External, ExternalRef, Uint8ArraySlice};
+use napi::bindgen_prelude::{Array, Buffer, Either, Either6, External, ExternalRef, Uint8ArraySlice};
 use napi_derive::napi;
 use oss_callback::receive::answer::{self, Reply};
 use oss_callback::receive::{
@@ -12,8 +12,8 @@ use oss_callback::receive::{
     seal,
 };
 
-use crate::asked::{Asked, Channel};
 use crate::callback::NativeCallback;
+use crate::channel::{Call, Channel};
 use crate::convert::MAX_SAFE_INTEGER;
 use crate::handles::Live;
 use crate::options::Group;
@@ -114,9 +114,9 @@ impl NativeFetch {
 pub fn key_fetch_run(channel: &External<Channel>, number: f64, fetch: &External<NativeFetch>) -> Outcome<()> {
     guard(|| {
         let fetch = fetch.take()?;
-        let asked = Asked::new(channel, number);
+        let call = Call::new(channel.listener(number));
         let thread = std::thread::Builder::new().name("oss-callback-key".to_owned());
-        let run = move || asked.ends(fetch.run().map(|()| None));
+        let run = move || call.ends(fetch.run().map(Either6::E));
         thread.spawn(run).map(drop).map_err(|e| Failure::bug(&format!("no thread could be started: {e}")))
     })
 }

@@ -97,7 +97,6 @@ const NOT_YET: &[(&str, &[&str])] = &[
     ("c", &["upload", "verifier"]),
     ("cpp", &["upload", "verifier"]),
     ("python", &["upload", "verifier"]),
-    ("node", &["upload"]),
     ("go", &["upload", "verifier"]),
 ];
 
