@@ -1,51 +1,19 @@
-// The receiving side: its scenarios of tests/scenarios.toml, and what concerns the event loop.
+// The scenarios of the receiving side in tests/scenarios.toml, by their names.
 
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'node:test'
 import {
-  Callback,
   CallbackEvent,
   CallbackVerifier,
   InvalidArgumentError,
   ServiceError,
-  Signer,
   VerificationError,
   refusal,
   reply,
 } from '../../node/index.mjs'
-import { at, BUCKET, callback, client, DATA, liveHandles, publicKey, rejection, thrown } from './bed.mjs'
-
-const SECRET = 'a secret of more than sixteen bytes'
-const ONE_MINUTE = { secret: SECRET, expiresInMs: 60_000 }
-const V2 = 'https://gosspublic.alicdn.com/callback_pub_key_v2.pem'
-
-/** What OSS sent to the application server for an upload. */
-async function received(asked, key = 'a b/ü.txt', data = DATA) {
-  const answer = await client().putObjectWithCallback(BUCKET, key, data, asked)
-  const { method, target, headers, body } = answer.json()
-  return { method, target, headers, body: Buffer.from(body), reply: answer }
-}
-
-const verify = (verifier, { method, target, headers, body }) => verifier.verify(method, target, headers, body)
-
-const trusting = (options) => new CallbackVerifier({ trustedKeys: publicKey, ...options })
-
-/** The reason for which a request is refused; its error holds nothing that must not be in a log. */
-async function reason(verifier, request) {
-  const error = await rejection(verify(verifier, request))
-  assert.ok(error instanceof VerificationError, String(error))
-  assert.equal(error.code, 'ERR_OSS_VERIFICATION')
-  const [, authorization = 'none'] =
-    request.headers.find(([name]) => name.toLowerCase() === 'authorization') ?? []
-  assert.ok(!error.message.includes(authorization))
-  return error.reason
-}
-
-const ALL =
-  'bucket=${bucket}&object=${object}&etag=${etag}&size=${size}&mimeType=${mimeType}&crc64=${crc64}' +
-  '&contentMd5=${contentMd5}&vpcId=${vpcId}&clientIp=${clientIp}&reqId=${reqId}&operation=${operation}' +
-  '&order=${x:order}'
+import { at, BUCKET, callback, client, publicKey, rejection, thrown } from './bed.mjs'
+import { ALL, byKey, ONE_MINUTE, reason, received, SECRET, trusting, V2, verify } from './received.mjs'
 
 test('received_callback_is_verified', async () => {
   const request = await received(callback('/echo?a=1', { body: ALL, vars: { order: 'n° 42 & more' } }))
@@ -98,48 +66,6 @@ test('received_callback_is_verified', async () => {
   )
 })
 
-test('headers_are_taken_in_every_form', async () => {
-  const request = await received(callback('/echo'))
-  const pairs = request.headers
-  const lower = pairs.map(([name, value]) => [name.toLowerCase(), value])
-  for (const headers of [
-    pairs,
-    pairs.flat(),
-    new Map(pairs),
-    new Headers(pairs),
-    Object.fromEntries(lower),
-    { ...Object.fromEntries(lower), 'set-cookie': ['a', 'b'], nothing: undefined },
-  ]) {
-    assert.equal((await verify(trusting(), { ...request, headers })).bucket, BUCKET)
-  }
-  const twice = [...pairs.flat(), 'content-type', 'application/json']
-  assert.equal(
-    (await rejection(verify(trusting(), { ...request, headers: twice }))).reason,
-    'duplicate_header',
-  )
-  for (const body of [new Uint8Array(request.body), new Uint8Array(request.body).buffer]) {
-    assert.equal((await verify(trusting(), { ...request, body })).bucket, BUCKET)
-  }
-})
-
-test('what_is_not_a_raw_request_is_refused_with_a_hint', async () => {
-  const refused = async (field, ...request) => {
-    const error = await rejection(trusting().verify(...request))
-    assert.ok(error instanceof InvalidArgumentError, String(error))
-    assert.equal(error.field, field)
-    return error.hint
-  }
-  assert.match(await refused('body', 'POST', '/', [], '{}'), /decoded/)
-  assert.match(await refused('body', 'POST', '/', [], { bucket: 'b' }), /before a body parser/)
-  assert.match(await refused('body', 'POST', '/', []), /raw|before/)
-  await refused('method', undefined, '/', [], DATA)
-  await refused('target', 'POST', new URL('http://a/'), [], DATA)
-  for (const headers of [undefined, 'a: b', ['a'], 5, [[1, '2']]]) {
-    await refused('headers', 'POST', '/', headers, DATA)
-  }
-  await refused('headers["a"]', 'POST', '/', { a: 5 }, DATA)
-})
-
 test('altered_callback_is_refused_with_a_reason', async () => {
   const request = await received(callback('/echo?a=1'))
   const verifier = trusting()
@@ -167,13 +93,6 @@ test('altered_callback_is_refused_with_a_reason', async () => {
   const tooLarge = await rejection(verify(trusting({ maxBody: 10 }), request))
   assert.match(tooLarge.hint, /maxBody/)
 })
-
-/** A request that names a key which is not built in. */
-async function byKey(url, headers) {
-  const request = await received(callback('/echo'))
-  const others = request.headers.filter(([name]) => name.toLowerCase() !== 'x-oss-pub-key-url')
-  return { ...request, headers: [...others, ['x-oss-pub-key-url', Buffer.from(url).toString('base64')]] }
-}
 
 test('key_function_replaces_the_fetching_never_the_rule', async () => {
   const request = await byKey(V2)
@@ -216,24 +135,6 @@ test('key_function_replaces_the_fetching_never_the_rule', async () => {
   }
 })
 
-test('a_key_that_cannot_be_fetched_is_told', async () => {
-  // Nobody listens at the proxy's port.
-  const before = process.env.HTTPS_PROXY
-  process.env.HTTPS_PROXY = at.DEAD_ENDPOINT
-  try {
-    const request = await byKey(V2)
-    const verifier = new CallbackVerifier()
-    const both = await Promise.all([reason(verifier, request), reason(verifier, request)])
-    assert.deepEqual(both, ['key_unavailable', 'key_unavailable'])
-  } finally {
-    if (before === undefined) {
-      delete process.env.HTTPS_PROXY
-    } else {
-      process.env.HTTPS_PROXY = before
-    }
-  }
-})
-
 test('seal_is_demanded_and_used_once', async () => {
   const sealed = callback('/echo', { vars: { order: '42' }, seal: ONE_MINUTE })
   assert.ok(sealed.isToBeSealed)
@@ -265,79 +166,6 @@ test('seal_is_demanded_and_used_once', async () => {
   assert.equal(await rejection(verify(broken, request)), why)
   const forgetful = trusting({ sealSecret: SECRET, firstUse: () => {} })
   assert.equal((await rejection(verify(forgetful, request))).field, 'firstUse')
-})
-
-test('a_signed_url_carries_its_seal', async () => {
-  const body = 'where=${bucket}&what=${object}&order=${x:order}&proof=${x:seal}'
-  const general = callback('/echo', { body, vars: { order: '42' }, seal: ONE_MINUTE })
-  const sealed = general.sealedFor(BUCKET, 'signed.txt')
-  assert.ok(!sealed.isToBeSealed && sealed.vars['x:seal'])
-  assert.notEqual(general.sealedFor(BUCKET, 'signed.txt').vars['x:seal'], sealed.vars['x:seal'])
-  const signer = new Signer(at.OSS_ACCESS_KEY_ID, at.OSS_ACCESS_KEY_SECRET, { region: at.OSS_REGION })
-  const { url } = signer.presign('PUT', {
-    bucket: BUCKET,
-    key: 'signed.txt',
-    endpoint: at.OSS_ENDPOINT,
-    query: { callback: sealed.encoded, 'callback-var': sealed.encodedVars },
-    expiresIn: 60,
-  })
-  const answer = await fetch(url, { method: 'PUT', body: Buffer.from('from a browser') })
-  assert.equal(answer.status, 200)
-  const seen = await answer.json()
-  const request = { ...seen, body: Buffer.from(seen.body) }
-  const event = await verify(trusting({ sealSecret: SECRET, callback: general }), request)
-  assert.deepEqual([event.key, event.variables.order], ['signed.txt', '42'])
-  const old = general.sealedFor(BUCKET, 'k', { time: new Date(Date.now() - 120_000) })
-  assert.equal(
-    await reason(trusting({ sealSecret: SECRET, callback: general }), await received(old, 'k')),
-    'seal_expired',
-  )
-  assert.equal(thrown(() => general.sealedFor(BUCKET, '')).field, 'key')
-  const unsealed = callback()
-  assert.equal(unsealed.sealedFor(BUCKET, 'k').encoded, unsealed.encoded)
-})
-
-test('a_check_is_not_switched_off_by_accident', () => {
-  for (const [options, field] of [
-    [{ sealSecret: undefined }, 'sealSecret'],
-    [{ sealSecret: [] }, 'sealSecret'],
-    [{ sealSecret: 'short' }, 'sealSecret'],
-    [{ bucket: undefined }, 'bucket'],
-    [{ bucket: [] }, 'bucket'],
-    [{ sealSecret: SECRET, firstUse: undefined }, 'firstUse'],
-    [{ firstUse: () => true }, 'firstUse'],
-    [{ sealSecret: SECRET, firstUse: true }, 'firstUse'],
-    [{ fetchKey: 'k' }, 'fetchKey'],
-    [{ officialKeys: false }, 'officialKeys'],
-    [{ trustedKeys: 'no key' }, 'trustedKeys'],
-    [{ templateType: 'json' }, 'templateType'],
-    [{ callback: 'https://a.example' }, 'callback'],
-    [{ sealsecret: SECRET }, 'sealsecret'],
-    [null, 'options'],
-  ]) {
-    const error = thrown(() => new CallbackVerifier(options))
-    assert.ok(error instanceof InvalidArgumentError, String(error))
-    assert.equal(error.field, field, error.message)
-    assert.ok(!error.message.includes('short') && !error.message.includes(SECRET))
-  }
-  assert.match(thrown(() => new CallbackVerifier({ sealsecret: SECRET })).message, /`sealSecret`/)
-  for (const seal of [
-    undefined,
-    null,
-    SECRET,
-    { secret: SECRET },
-    { secret: undefined, expiresInMs: 1000 },
-  ]) {
-    assert.equal(thrown(() => callback('/ok', { seal })).field, 'callback.seal')
-  }
-  assert.equal(
-    thrown(() => callback('/ok', { seal: { secret: SECRET, expiresInMs: 10 } })).field,
-    'callback.seal',
-  )
-  assert.match(
-    thrown(() => callback('/ok', { seal: { secret: SECRET, expiresIn: 10 } })).message,
-    /expiresInMs/,
-  )
 })
 
 test('confirm_asks_oss', async () => {
@@ -461,28 +289,4 @@ test('hostile_callbacks_are_refused_without_harm', async () => {
     ['__proto__', '1'],
     ['constructor', '2'],
   ])
-})
-
-test('verifiers_and_fetches_are_freed', async () => {
-  const request = await byKey(V2)
-  await (async () => {
-    for (let round = 0; round < 20; round += 1) {
-      await verify(new CallbackVerifier({ fetchKey: () => publicKey }), request)
-      await rejection(verify(new CallbackVerifier({ fetchKey: () => 'rubbish' }), request))
-      callback('/ok', { seal: ONE_MINUTE }).sealedFor(BUCKET, 'k')
-    }
-  })()
-  assert.equal(await liveHandles(), 0)
-})
-
-test('a_usual_request_is_verified_at_once', async () => {
-  const request = await received(callback('/echo'))
-  const verifier = trusting()
-  let settled = false
-  verify(verifier, request).then(() => (settled = true))
-  // Microtasks alone: neither a thread nor a turn of the event loop.
-  for (let step = 0; step < 20; step += 1) {
-    await null
-  }
-  assert.ok(settled)
 })
