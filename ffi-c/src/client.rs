@@ -20,7 +20,7 @@ use crate::text::{c_string, lend, osscb_str};
 /// connections alive between calls; after `fork()` it may be used in the child too.
 #[derive(Debug)]
 pub struct osscb_client {
-    client: Client,
+    pub(crate) client: Client,
     endpoint: CString,
     region: Option<CString>,
     _live: Live,

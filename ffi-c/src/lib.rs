@@ -9,10 +9,13 @@
 // What a caller must heed is the same for every function and stands at the head of the header.
 #![allow(clippy::missing_safety_doc)]
 
+mod answer;
 mod callback;
 mod cancel;
 mod client;
+mod confirm;
 mod error;
+mod event;
 mod generated;
 mod guard;
 mod library;
@@ -20,7 +23,11 @@ mod loan;
 mod options;
 mod pairs;
 mod reply;
+mod sealing;
 mod signed;
 mod signer;
 mod signer_options;
 mod text;
+mod time;
+mod verifier;
+mod verifier_options;

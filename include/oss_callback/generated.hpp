@@ -445,6 +445,62 @@ struct CallbackOptions {
     std::vector<std::string> more_urls{};
 };
 
+/// Options of a `CallbackVerifier`. All are optional.
+struct VerifierOptions {
+    /// Public keys to trust, as PEM text (SubjectPublicKeyInfo): an emulator's, or OSS's own to pin
+    /// it. A signature by one is accepted whatever key URL the request names, and that URL is not
+    /// contacted. A verifier with trusted keys trusts these alone, so that a test key that is left
+    /// in a production configuration shows at once; see `official_keys`.
+    ///
+    /// Default: none.
+    std::vector<std::string> trusted_keys{};
+
+    /// Whether keys at OSS's own key URLs are trusted.
+    ///
+    /// Default: true without `trusted_keys`, false with them.
+    std::optional<bool> official_keys{};
+
+    /// Fetch a key by http where the request names http, instead of always by https. Whoever can
+    /// alter such a fetch can forge callbacks.
+    ///
+    /// Default: false.
+    std::optional<bool> key_scheme_as_named{};
+
+    /// Largest body of a callback request, in bytes.
+    ///
+    /// Default: 1048576 (1 MiB).
+    std::optional<std::uint64_t> max_body{};
+
+    /// Accept requests whose `x-oss-signature-version` is another than 1.0, and check them as 1.0.
+    /// OSS mentions a version 2.0 and describes it nowhere.
+    ///
+    /// Default: false.
+    std::optional<bool> any_signature_version{};
+
+    /// The callback body as it is given to OSS, with its `${…}`: tells which field holds what.
+    /// Needed where a custom variable bears the name of one of OSS's, such as `operation`.
+    ///
+    /// Default: none: fields by OSS's own names, all others are custom variables; form or JSON by
+    /// the request's Content-Type, which OSS does not sign.
+    std::optional<std::string> template{};
+
+    /// Body type of `template`.
+    ///
+    /// Default: form. Range: only together with `template`.
+    std::optional<BodyType> template_type{};
+
+    /// Accept callbacks about this bucket alone, or about one of several. OSS signs callbacks for
+    /// all its customers, about buckets of theirs.
+    ///
+    /// Default: any bucket.
+    std::vector<std::string> bucket{};
+
+    /// Demand a seal, made with this secret or with one of several (for rotation).
+    ///
+    /// Default: none: seals are not checked. Range: at least 16 bytes each.
+    std::vector<std::string> seal_secret{};
+};
+
 /// What an error says. `what()` is the whole sentence; a text that the error does not have is empty, a
 /// number 0.
 class Error : public std::runtime_error {
@@ -849,6 +905,36 @@ inline void apply(osscb_callback_options *to, const CallbackOptions &from) {
     }
     for (const auto &url : from.more_urls) {
         osscb_callback_options_add_url(to, lend(url));
+    }
+}
+
+inline void apply(osscb_verifier_options *to, const VerifierOptions &from) {
+    for (const auto &value : from.trusted_keys) {
+        osscb_verifier_options_add_trusted_key(to, lend(value));
+    }
+    if (from.official_keys) {
+        osscb_verifier_options_set_official_keys(to, *from.official_keys);
+    }
+    if (from.key_scheme_as_named) {
+        osscb_verifier_options_set_key_scheme_as_named(to, *from.key_scheme_as_named);
+    }
+    if (from.max_body) {
+        osscb_verifier_options_set_max_body(to, *from.max_body);
+    }
+    if (from.any_signature_version) {
+        osscb_verifier_options_set_any_signature_version(to, *from.any_signature_version);
+    }
+    if (from.template) {
+        osscb_verifier_options_set_template(to, lend(*from.template));
+    }
+    if (from.template_type) {
+        osscb_verifier_options_set_template_type(to, static_cast<osscb_body_type>(*from.template_type));
+    }
+    for (const auto &value : from.bucket) {
+        osscb_verifier_options_add_bucket(to, lend(value));
+    }
+    for (const auto &value : from.seal_secret) {
+        osscb_verifier_options_add_seal_secret(to, lend(value));
     }
 }
 

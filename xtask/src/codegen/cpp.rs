@@ -7,10 +7,11 @@ use super::Output;
 use super::api::{Api, ApiOption, Fact, OptionType, camel};
 use super::c::{comment, constant, enums, option_doc, snake};
 
-const STRUCTS: [(&str, &str, &str); 3] = [
+const STRUCTS: [(&str, &str, &str); 4] = [
     ("client", "ClientOptions", "Options of a `Client`."),
     ("put", "PutOptions", "Options of one upload. All are optional."),
     ("callback", "CallbackOptions", "Options of a `Callback`."),
+    ("verifier", "VerifierOptions", "Options of a `CallbackVerifier`. All are optional."),
 ];
 
 pub fn header(api: &Api) -> Output {
