@@ -697,6 +697,11 @@ type CallbackOptions struct {
 	//
 	// Default: false.
 	Unchecked bool
+
+	// Seals every upload, so that your application server can tell yours from a forger's.
+	//
+	// Default: nil, no seal.
+	Seal *SealOptions
 }
 
 // handOver gives C what is set. The caller frees the handle.
@@ -728,6 +733,116 @@ func (o *CallbackOptions) handOver() *C.osscb_callback_options {
 	}
 	if o.Unchecked {
 		C.osscb_callback_options_set_unchecked(handle, C.bool(o.Unchecked))
+	}
+	return handle
+}
+
+// VerifierOptions are the options of a [CallbackVerifier]. The zero value of a field means its
+// default.
+type VerifierOptions struct {
+	// Public keys to trust, as PEM text (SubjectPublicKeyInfo): an emulator's, or OSS's own to pin
+	// it. A signature by one is accepted whatever key URL the request names, and that URL is not
+	// contacted. A verifier with trusted keys trusts these alone, so that a test key that is left
+	// in a production configuration shows at once; see OfficialKeys.
+	//
+	// Default: none.
+	TrustedKeys []string
+
+	// Whether keys at OSS's own key URLs are trusted.
+	//
+	// Nil means the default; see [Ptr].
+	//
+	// Default: true without TrustedKeys, false with them.
+	OfficialKeys *bool
+
+	// Fetch a key by http where the request names http, instead of always by https. Whoever can
+	// alter such a fetch can forge callbacks.
+	//
+	// Default: false.
+	KeySchemeAsNamed bool
+
+	// Largest body of a callback request, in bytes.
+	//
+	// Default: 1048576 (1 MiB).
+	MaxBody uint64
+
+	// Accept requests whose `x-oss-signature-version` is another than 1.0, and check them as 1.0.
+	// OSS mentions a version 2.0 and describes it nowhere.
+	//
+	// Default: false.
+	AnySignatureVersion bool
+
+	// The callback body as it is given to OSS, with its `${…}`: tells which field holds what.
+	// Needed where a custom variable bears the name of one of OSS's, such as `operation`.
+	//
+	// Default: none: fields by OSS's own names, all others are custom variables; form or JSON by
+	// the request's Content-Type, which OSS does not sign.
+	Template string
+
+	// Body type of Template.
+	//
+	// Default: form. Range: only together with Template.
+	TemplateType BodyType
+
+	// Accept callbacks about this bucket alone, or about one of several. OSS signs callbacks for
+	// all its customers, about buckets of theirs.
+	//
+	// Default: any bucket.
+	Bucket []string
+
+	// Demand a seal, made with this secret or with one of several (for rotation).
+	//
+	// Default: none: seals are not checked. Range: at least 16 bytes each.
+	SealSecret []Secret
+
+	// In place of Template and TemplateType: those of this callback.
+	Callback *Callback
+
+	// Gets the PEM of official keys, in place of the library's own way. It replaces the fetching and the
+	// key that is built in, never the rule for key URLs: it is not called for a URL that is not OSS's.
+	// Set a short timeout and follow no redirects. Answers are remembered, failures for 30 s. It may be
+	// called by several goroutines at once.
+	//
+	// Default: nil: the present key is built in; another one is fetched from OSS's own host by https.
+	FetchKey func(url string) ([]byte, error)
+
+	// Asked last, of every seal that is right, whether this is the first time: remember the nonce until
+	// it expires, and return false to refuse a replay. It must be atomic: of two calls with one nonce
+	// only one may get true.
+	//
+	// Default: nil: replays within the expiry are accepted.
+	FirstUse func(nonce string, expiresAt time.Time) bool
+}
+
+// handOver gives C what is set. The caller frees the handle.
+func (o *VerifierOptions) handOver() *C.osscb_verifier_options {
+	handle := C.osscb_verifier_options_new()
+	for _, value := range o.TrustedKeys {
+		C.osscb_verifier_options_add_trusted_key(handle, text(value))
+	}
+	if o.OfficialKeys != nil {
+		C.osscb_verifier_options_set_official_keys(handle, C.bool(*o.OfficialKeys))
+	}
+	if o.KeySchemeAsNamed {
+		C.osscb_verifier_options_set_key_scheme_as_named(handle, C.bool(o.KeySchemeAsNamed))
+	}
+	if o.MaxBody != 0 {
+		C.osscb_verifier_options_set_max_body(handle, C.uint64_t(o.MaxBody))
+	}
+	if o.AnySignatureVersion {
+		C.osscb_verifier_options_set_any_signature_version(handle, C.bool(o.AnySignatureVersion))
+	}
+	if o.Template != "" {
+		C.osscb_verifier_options_set_template(handle, text(o.Template))
+	}
+	if o.TemplateType != 0 {
+		C.osscb_verifier_options_set_template_type(handle, C.osscb_body_type(o.TemplateType))
+	}
+	for _, value := range o.Bucket {
+		C.osscb_verifier_options_add_bucket(handle, text(value))
+	}
+	for _, value := range o.SealSecret {
+		C.osscb_verifier_options_add_seal_secret(handle, text(string(value)))
 	}
 	return handle
 }

@@ -98,7 +98,7 @@ const NOT_YET: &[(&str, &[&str])] = &[
     ("cpp", &["upload"]),
     ("python", &["upload", "verifier"]),
     ("node", &["upload", "verifier"]),
-    ("go", &["upload", "verifier"]),
+    ("go", &["upload"]),
 ];
 
 impl Api {

@@ -8,7 +8,7 @@ use super::api::{Api, ApiOption, OptionType};
 use super::c::{comment, enums, option_doc, snake};
 
 /// Group, Go struct, C handle and what the struct is.
-const GROUPS: [(&str, &str, &str, &str); 3] = [
+const GROUPS: [(&str, &str, &str, &str); 4] = [
     (
         "client",
         "Options",
@@ -27,7 +27,40 @@ const GROUPS: [(&str, &str, &str, &str); 3] = [
         "osscb_callback_options",
         "CallbackOptions are the options of a [Callback]. The zero value of a field means its default.",
     ),
+    (
+        "verifier",
+        "VerifierOptions",
+        "osscb_verifier_options",
+        "VerifierOptions are the options of a [CallbackVerifier]. The zero value of a field means its default.",
+    ),
 ];
+
+/// Fields that are no values, and so not in the list; package code hands them over.
+const FUNCTIONS: &[(&str, &str)] = &[
+    ("callback", "\n\t// Seals every upload, so that your application server can tell yours from a forger's.\n\
+        \t//\n\t// Default: nil, no seal.\n\tSeal *SealOptions\n"),
+    ("verifier", VERIFIER_FUNCTIONS),
+];
+
+const VERIFIER_FUNCTIONS: &str = "
+\t// In place of Template and TemplateType: those of this callback.
+\tCallback *Callback
+
+\t// Gets the PEM of official keys, in place of the library's own way. It replaces the fetching and the
+\t// key that is built in, never the rule for key URLs: it is not called for a URL that is not OSS's.
+\t// Set a short timeout and follow no redirects. Answers are remembered, failures for 30 s. It may be
+\t// called by several goroutines at once.
+\t//
+\t// Default: nil: the present key is built in; another one is fetched from OSS's own host by https.
+\tFetchKey func(url string) ([]byte, error)
+
+\t// Asked last, of every seal that is right, whether this is the first time: remember the nonce until
+\t// it expires, and return false to refuse a replay. It must be atomic: of two calls with one nonce
+\t// only one may get true.
+\t//
+\t// Default: nil: replays within the expiry are accepted.
+\tFirstUse func(nonce string, expiresAt time.Time) bool
+";
 
 /// What Go writes in capitals throughout.
 const INITIALISMS: [&str; 11] = ["ID", "CA", "MD5", "ACL", "SNI", "EC", "KMS", "SM4", "IA", "JSON", "CRC64"];
@@ -139,10 +172,14 @@ fn structure(out: &mut String, api: &Api, group: &str, ty: &str, about: &str) {
             OptionType::Integer => "uint64".to_owned(),
             OptionType::Duration => "time.Duration".to_owned(),
             OptionType::Map => "map[string]string".to_owned(),
-            OptionType::List | OptionType::SecretList => "[]string".to_owned(),
+            OptionType::List => "[]string".to_owned(),
+            OptionType::SecretList => "[]Secret".to_owned(),
             OptionType::Enum => go_type(option),
         };
         writeln!(out, "\t{} {field}", go_name(&option.name)).expect("writing to a String");
+    }
+    if let Some((_, functions)) = FUNCTIONS.iter().find(|(name, _)| *name == group) {
+        out.push_str(functions);
     }
     out.push_str("}\n\n");
 }
@@ -182,10 +219,13 @@ fn hand_over(out: &mut String, api: &Api, group: &str, ty: &str, handle: &str) {
                  \t\tC.{handle}_add_{}(handle, text(name), text({field}[name]))\n\t}}",
                 option.singular.as_deref().expect("checked")
             ),
-            OptionType::List | OptionType::SecretList => format!(
-                "for _, value := range {field} {{\n\t\tC.{handle}_add_{}(handle, text(value))\n\t}}",
-                option.singular.as_deref().expect("checked")
-            ),
+            OptionType::List | OptionType::SecretList => {
+                let value = if option.ty == OptionType::List { "value" } else { "string(value)" };
+                format!(
+                    "for _, value := range {field} {{\n\t\tC.{handle}_add_{}(handle, text({value}))\n\t}}",
+                    option.singular.as_deref().expect("checked")
+                )
+            }
             OptionType::Enum => {
                 let c_type = format!("C.osscb_{}", snake(option.enum_name.as_deref().expect("checked")));
                 format!("if {field} != 0 {{\n\t\tC.{handle}_set_{name}(handle, {c_type}({field}))\n\t}}")
