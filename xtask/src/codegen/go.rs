@@ -37,8 +37,11 @@ const GROUPS: [(&str, &str, &str, &str); 4] = [
 
 /// Fields that are no values, and so not in the list; package code hands them over.
 const FUNCTIONS: &[(&str, &str)] = &[
-    ("callback", "\n\t// Seals every upload, so that your application server can tell yours from a forger's.\n\
-        \t//\n\t// Default: nil, no seal.\n\tSeal *SealOptions\n"),
+    (
+        "callback",
+        "\n\t// Seals every upload, so that your application server can tell yours from a forger's.\n\
+        \t//\n\t// Default: nil, no seal.\n\tSeal *SealOptions\n",
+    ),
     ("verifier", VERIFIER_FUNCTIONS),
 ];
 
@@ -63,7 +66,8 @@ const VERIFIER_FUNCTIONS: &str = "
 ";
 
 /// What Go writes in capitals throughout.
-const INITIALISMS: [&str; 11] = ["ID", "CA", "MD5", "ACL", "SNI", "EC", "KMS", "SM4", "IA", "JSON", "CRC64"];
+const INITIALISMS: [&str; 12] =
+    ["URL", "ID", "CA", "MD5", "ACL", "SNI", "EC", "KMS", "SM4", "IA", "JSON", "CRC64"];
 
 /// `server_side_encryption_key_id` as `ServerSideEncryptionKeyID`, `public-read` as `PublicRead`.
 fn go_name(name: &str) -> String {
