@@ -2,6 +2,9 @@
 
 use std::ffi::{CStr, CString};
 use std::os::raw::c_char;
+#[cfg(unix)]
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use crate::guard::{Failure, guarded};
 
@@ -88,11 +91,11 @@ impl osscb_string {
 }
 
 impl osscb_str {
-    /// The text, checked. `field` names it in the error.
+    /// The bytes of the text. `field` names it in the error.
     ///
     /// # Safety
     /// `ptr` is NULL or points to `len` bytes that stay unchanged while the result is in use.
-    pub(crate) unsafe fn check<'a>(self, field: &str) -> Result<&'a str, Failure> {
+    pub(crate) unsafe fn bytes<'a>(self, field: &str) -> Result<&'a [u8], Failure> {
         if self.len > TEXT_BYTES_MAX {
             return Err(Failure::argument(
                 field,
@@ -101,12 +104,21 @@ impl osscb_str {
         }
         if self.ptr.is_null() {
             return match self.len {
-                0 => Ok(""),
+                0 => Ok(&[]),
                 len => Err(Failure::argument(field, format!("is NULL, but its length is {len}"))),
             };
         }
         // SAFETY: not NULL, at most `TEXT_BYTES_MAX` long, and the caller's promise for the rest.
-        let bytes = unsafe { std::slice::from_raw_parts(self.ptr.cast::<u8>(), self.len) };
+        Ok(unsafe { std::slice::from_raw_parts(self.ptr.cast::<u8>(), self.len) })
+    }
+
+    /// The text, checked.
+    ///
+    /// # Safety
+    /// As for [`bytes`](osscb_str::bytes).
+    pub(crate) unsafe fn check<'a>(self, field: &str) -> Result<&'a str, Failure> {
+        // SAFETY: the caller's promise.
+        let bytes = unsafe { self.bytes(field) }?;
         std::str::from_utf8(bytes).map_err(|error| {
             Failure::argument(field, format!("is not UTF-8 from byte {} on", error.valid_up_to()))
                 .with_hint("Convert the text to UTF-8 before you pass it.")
@@ -121,6 +133,23 @@ impl osscb_str {
         // SAFETY: the caller's promise.
         let text = unsafe { self.check(field) }?;
         Ok((!self.ptr.is_null()).then_some(text))
+    }
+
+    /// As [`check`](osscb_str::check), for the path of a file: on Unix any bytes will do.
+    ///
+    /// # Safety
+    /// As for [`bytes`](osscb_str::bytes).
+    pub(crate) unsafe fn path(self, field: &str) -> Result<PathBuf, Failure> {
+        // SAFETY: the caller's promise.
+        #[cfg(unix)]
+        let path = PathBuf::from(std::ffi::OsStr::from_bytes(unsafe { self.bytes(field) }?));
+        // SAFETY: as above.
+        #[cfg(not(unix))]
+        let path = PathBuf::from(unsafe { self.check(field) }?);
+        match path.as_os_str().is_empty() {
+            true => Err(Failure::argument(field, "is empty")),
+            false => Ok(path),
+        }
     }
 }
 

@@ -7,9 +7,10 @@ use super::Output;
 use super::api::{Api, ApiOption, Fact, OptionType, camel};
 use super::c::{comment, constant, enums, option_doc, snake};
 
-const STRUCTS: [(&str, &str, &str); 3] = [
+const STRUCTS: [(&str, &str, &str); 4] = [
     ("client", "ClientOptions", "Options of a `Client`."),
-    ("put", "PutOptions", "Options of one upload. All are optional."),
+    ("put", "PutOptions", "Options of one upload in one request. All are optional."),
+    ("upload", "UploadOptions", "Options of one upload of any size. All are optional."),
     ("callback", "CallbackOptions", "Options of a `Callback`."),
 ];
 
