@@ -8,7 +8,7 @@ use super::api::{Api, ApiOption, OptionType};
 use super::c::{comment, enums, option_doc, snake};
 
 /// Group, Go struct, C handle and what the struct is.
-const GROUPS: [(&str, &str, &str, &str); 4] = [
+const GROUPS: &[(&str, &str, &str, &str)] = &[
     (
         "client",
         "Options",
@@ -111,7 +111,7 @@ pub fn options(api: &Api) -> Output {
     for option in enums(api) {
         enumeration(&mut out, option);
     }
-    for (group, ty, handle, about) in GROUPS {
+    for &(group, ty, handle, about) in GROUPS {
         structure(&mut out, api, group, ty, about);
         hand_over(&mut out, api, group, ty, handle);
     }
