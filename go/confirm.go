@@ -69,7 +69,7 @@ func (c *Client) Confirm(ctx context.Context, event *CallbackEvent) (*Confirmati
 	status := C.osscb_client_confirm(
 		(*C.osscb_client)(client), (*C.osscb_event)(told), cancel, &said, &failure)
 	if status != C.OSSCB_STATUS_OK {
-		return nil, takeError(status, failure).endedBy(ctx)
+		return nil, c.asked.explain(takeError(status, failure).endedBy(ctx))
 	}
 	defer C.osscb_confirmation_free(said)
 	confirmation := &Confirmation{

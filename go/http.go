@@ -11,7 +11,7 @@ import (
 )
 
 // bodyTime is how long a callback's body may take to arrive. OSS waits 5 seconds for the whole answer.
-const bodyTime = 10 * time.Second
+var bodyTime = 10 * time.Second
 
 // Handler makes an [http.Handler] that verifies each callback and lets handle answer it. Whatever router
 // or middleware strips from the path, the request is verified as it arrived.

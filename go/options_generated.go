@@ -386,8 +386,17 @@ type Options struct {
 	// drawn at random. What holds after a lost answer to a request with a callback,
 	// `callback_retry` says.
 	//
+	// Nil means the default; see [Ptr].
+	//
 	// Default: 5. Range: 0 to 100.
-	Retries uint64
+	Retries *uint64
+
+	// Provides the credentials, in place of the options for them. It is asked by the first call that needs
+	// them, and again before they expire, by one call at a time, while others go on with those that they
+	// have. When it fails, calls that need credentials fail with [ErrCredentials] and its error.
+	//
+	// Default: nil.
+	CredentialsProvider func() (Credentials, error)
 }
 
 // handOver gives C what is set. The caller frees the handle.
@@ -453,8 +462,8 @@ func (o *Options) handOver() *C.osscb_client_options {
 	if o.CACertificates != "" {
 		C.osscb_client_options_set_ca_certificates(handle, text(o.CACertificates))
 	}
-	if o.Retries != 0 {
-		C.osscb_client_options_set_retries(handle, C.uint64_t(o.Retries))
+	if o.Retries != nil {
+		C.osscb_client_options_set_retries(handle, C.uint64_t(*o.Retries))
 	}
 	return handle
 }
@@ -631,6 +640,231 @@ func (o *PutOptions) handOver() *C.osscb_put_options {
 	}
 	if o.CallbackRetry != 0 {
 		C.osscb_put_options_set_callback_retry(handle, C.osscb_callback_retry(o.CallbackRetry))
+	}
+	return handle
+}
+
+// UploadOptions are the options of one upload of any size. The zero value of a field means its
+// default.
+type UploadOptions struct {
+	// Media type of the object.
+	//
+	// Default: guessed from the key's extension; `application/octet-stream` when it tells nothing.
+	ContentType string
+
+	// Base64 of the data's MD5, which OSS checks; `auto` has it computed.
+	//
+	// Default: none: the CRC-64 is checked anyway.
+	ContentMD5 string
+
+	// `Cache-Control` that OSS serves with the object.
+	//
+	// Default: none.
+	CacheControl string
+
+	// `Content-Disposition` that OSS serves with the object.
+	//
+	// Default: none.
+	ContentDisposition string
+
+	// `Content-Encoding` that OSS serves with the object. The data is stored as given.
+	//
+	// Default: none.
+	ContentEncoding string
+
+	// `Expires` that OSS serves with the object, as an HTTP date.
+	//
+	// Default: none.
+	Expires string
+
+	// Who may read or write the object.
+	//
+	// Default: the bucket's.
+	ACL ObjectACL
+
+	// Storage class of the object.
+	//
+	// Default: the bucket's.
+	StorageClass StorageClass
+
+	// Tags of the object; names and values are percent-encoded for you.
+	//
+	// Handed over in the order of the names.
+	//
+	// Default: none. Range: at most 10.
+	Tagging map[string]string
+
+	// User metadata, sent as `x-oss-meta-NAME`. Names are letters, digits and `-`, and are
+	// lowercased; values are visible ASCII.
+	//
+	// Handed over in the order of the names.
+	//
+	// Default: none. Range: at most 8 KB together.
+	Metadata map[string]string
+
+	// How OSS encrypts the object at rest.
+	//
+	// Default: the bucket's.
+	ServerSideEncryption ServerSideEncryption
+
+	// KMS key id, with ServerSideEncryption KMS.
+	//
+	// Default: the default KMS key.
+	ServerSideEncryptionKeyID string
+
+	// Algorithm for the data itself, with ServerSideEncryption KMS.
+	//
+	// Default: AES256.
+	ServerSideDataEncryption ServerSideDataEncryption
+
+	// Refuse the upload (409 `FileAlreadyExists`) if the key is taken. OSS ignores it in versioned
+	// buckets.
+	//
+	// Default: false.
+	ForbidOverwrite bool
+
+	// Bandwidth limit that OSS applies to this upload, in bit/s.
+	//
+	// Default: none. Range: 819200 to 838860800.
+	TrafficLimit uint64
+
+	// Further request headers, sent and signed as they are. Those that the library sets itself are
+	// refused.
+	//
+	// Handed over in the order of the names.
+	//
+	// Default: none.
+	Headers map[string]string
+
+	// Whether the callback travels in headers or in the URL's query.
+	//
+	// Default: header.
+	CallbackIn CallbackPlacement
+
+	// Longest time for this call, in place of the client's.
+	//
+	// Counted in whole milliseconds, rounded up.
+	//
+	// Default: the client's. Range: above 0.
+	Timeout time.Duration
+
+	// What to do when the request was handed over whole and its answer was lost, so that the
+	// callback may have been made. `if_not_stored` looks (HeadObject, which the key must be
+	// allowed to do): what is not stored is sent again, what is stored ends with
+	// `outcome_unknown`. `never` ends with the error. `always` sends again, and the application
+	// server must bear a second callback for one upload.
+	//
+	// Default: if_not_stored.
+	CallbackRetry CallbackRetry
+
+	// Sources shorter than this many bytes go in one PutObject, others in parts. Sources of
+	// unknown length go in parts, unless they end within the first one.
+	//
+	// Nil means the default; see [Ptr].
+	//
+	// Default: 16777216 (16 MiB). Range: at most 5368709120 (5 GiB).
+	Threshold *uint64
+
+	// Bytes in a part. Without it, parts are as large as 10,000 of them must be to hold the
+	// source; those of a source of unknown length double with every thousandth.
+	//
+	// Default: 8388608 (8 MiB), or what the source needs. Range: 102400 (100 KiB) to 5368709120 (5
+	// GiB).
+	PartSize uint64
+
+	// How many parts are under way at once. A file is read piece by piece; any other stream takes
+	// this many parts and one more of memory.
+	//
+	// Default: 4. Range: 1 to 64.
+	Parallel uint64
+
+	// Path of a file that remembers the upload, so that one that was cancelled, failed or killed
+	// goes on where it was when the same call is made again. It holds no secret, is replaced as a
+	// whole, and is removed in the end. Needs a source that is a path. Without it, an upload that
+	// fails is aborted, and OSS keeps no parts.
+	//
+	// Default: none.
+	Checkpoint string
+
+	// Is told how far the upload is: at its beginning, ten times a second while bytes move, and at its end,
+	// by one goroutine at a time. An error ends the upload, unless it is complete, and is part of the
+	// upload's own error. Be quick: the upload waits.
+	//
+	// Default: nil.
+	Progress func(Progress) error
+}
+
+// handOver gives C what is set. The caller frees the handle.
+func (o *UploadOptions) handOver() *C.osscb_upload_options {
+	handle := C.osscb_upload_options_new()
+	if o.ContentType != "" {
+		C.osscb_upload_options_set_content_type(handle, text(o.ContentType))
+	}
+	if o.ContentMD5 != "" {
+		C.osscb_upload_options_set_content_md5(handle, text(o.ContentMD5))
+	}
+	if o.CacheControl != "" {
+		C.osscb_upload_options_set_cache_control(handle, text(o.CacheControl))
+	}
+	if o.ContentDisposition != "" {
+		C.osscb_upload_options_set_content_disposition(handle, text(o.ContentDisposition))
+	}
+	if o.ContentEncoding != "" {
+		C.osscb_upload_options_set_content_encoding(handle, text(o.ContentEncoding))
+	}
+	if o.Expires != "" {
+		C.osscb_upload_options_set_expires(handle, text(o.Expires))
+	}
+	if o.ACL != 0 {
+		C.osscb_upload_options_set_acl(handle, C.osscb_object_acl(o.ACL))
+	}
+	if o.StorageClass != 0 {
+		C.osscb_upload_options_set_storage_class(handle, C.osscb_storage_class(o.StorageClass))
+	}
+	for _, name := range sortedNames(o.Tagging) {
+		C.osscb_upload_options_add_tag(handle, text(name), text(o.Tagging[name]))
+	}
+	for _, name := range sortedNames(o.Metadata) {
+		C.osscb_upload_options_add_meta(handle, text(name), text(o.Metadata[name]))
+	}
+	if o.ServerSideEncryption != 0 {
+		C.osscb_upload_options_set_server_side_encryption(handle, C.osscb_server_side_encryption(o.ServerSideEncryption))
+	}
+	if o.ServerSideEncryptionKeyID != "" {
+		C.osscb_upload_options_set_server_side_encryption_key_id(handle, text(o.ServerSideEncryptionKeyID))
+	}
+	if o.ServerSideDataEncryption != 0 {
+		C.osscb_upload_options_set_server_side_data_encryption(handle, C.osscb_server_side_data_encryption(o.ServerSideDataEncryption))
+	}
+	if o.ForbidOverwrite {
+		C.osscb_upload_options_set_forbid_overwrite(handle, C.bool(o.ForbidOverwrite))
+	}
+	if o.TrafficLimit != 0 {
+		C.osscb_upload_options_set_traffic_limit(handle, C.uint64_t(o.TrafficLimit))
+	}
+	for _, name := range sortedNames(o.Headers) {
+		C.osscb_upload_options_add_header(handle, text(name), text(o.Headers[name]))
+	}
+	if o.CallbackIn != 0 {
+		C.osscb_upload_options_set_callback_in(handle, C.osscb_callback_placement(o.CallbackIn))
+	}
+	if o.Timeout != 0 {
+		C.osscb_upload_options_set_timeout_ms(handle, milliseconds(o.Timeout))
+	}
+	if o.CallbackRetry != 0 {
+		C.osscb_upload_options_set_callback_retry(handle, C.osscb_callback_retry(o.CallbackRetry))
+	}
+	if o.Threshold != nil {
+		C.osscb_upload_options_set_threshold(handle, C.uint64_t(*o.Threshold))
+	}
+	if o.PartSize != 0 {
+		C.osscb_upload_options_set_part_size(handle, C.uint64_t(o.PartSize))
+	}
+	if o.Parallel != 0 {
+		C.osscb_upload_options_set_parallel(handle, C.uint64_t(o.Parallel))
+	}
+	if o.Checkpoint != "" {
+		C.osscb_upload_options_set_checkpoint(handle, text(o.Checkpoint))
 	}
 	return handle
 }

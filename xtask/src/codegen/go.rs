@@ -22,6 +22,12 @@ const GROUPS: &[(&str, &str, &str, &str)] = &[
         "PutOptions are the options of one upload. The zero value of a field means its default.",
     ),
     (
+        "upload",
+        "UploadOptions",
+        "osscb_upload_options",
+        "UploadOptions are the options of one upload of any size. The zero value of a field means its default.",
+    ),
+    (
         "callback",
         "CallbackOptions",
         "osscb_callback_options",
@@ -43,7 +49,27 @@ const FUNCTIONS: &[(&str, &str)] = &[
         \t//\n\t// Default: nil, no seal.\n\tSeal *SealOptions\n",
     ),
     ("verifier", VERIFIER_FUNCTIONS),
+    ("client", CLIENT_FUNCTIONS),
+    ("upload", UPLOAD_FUNCTIONS),
 ];
+
+const CLIENT_FUNCTIONS: &str = "
+\t// Provides the credentials, in place of the options for them. It is asked by the first call that needs
+\t// them, and again before they expire, by one call at a time, while others go on with those that they
+\t// have. When it fails, calls that need credentials fail with [ErrCredentials] and its error.
+\t//
+\t// Default: nil.
+\tCredentialsProvider func() (Credentials, error)
+";
+
+const UPLOAD_FUNCTIONS: &str = "
+\t// Is told how far the upload is: at its beginning, ten times a second while bytes move, and at its end,
+\t// by one goroutine at a time. An error ends the upload, unless it is complete, and is part of the
+\t// upload's own error. Be quick: the upload waits.
+\t//
+\t// Default: nil.
+\tProgress func(Progress) error
+";
 
 const VERIFIER_FUNCTIONS: &str = "
 \t// In place of Template and TemplateType: those of this callback.
@@ -152,6 +178,12 @@ fn is_on_by_default(option: &ApiOption) -> bool {
     option.ty == OptionType::Bool && option.default != "false"
 }
 
+/// Whether 0 says something else than nothing.
+fn may_be_zero(option: &ApiOption) -> bool {
+    let range = option.range.as_deref().unwrap_or_default();
+    option.ty == OptionType::Integer && (range.starts_with("0 ") || range.starts_with("at most"))
+}
+
 fn structure(out: &mut String, api: &Api, group: &str, ty: &str, about: &str) {
     doc(out, "", &[about.to_owned()]);
     writeln!(out, "type {ty} struct {{").expect("writing to a String");
@@ -162,7 +194,7 @@ fn structure(out: &mut String, api: &Api, group: &str, ty: &str, about: &str) {
         let usage = match option.ty {
             OptionType::Duration => Some("Counted in whole milliseconds, rounded up."),
             OptionType::Map => Some("Handed over in the order of the names."),
-            OptionType::Bool if is_on_by_default(option) => Some("Nil means the default; see [Ptr]."),
+            _ if is_on_by_default(option) || may_be_zero(option) => Some("Nil means the default; see [Ptr]."),
             _ => None,
         };
         let paragraphs = option_doc(option, usage);
@@ -173,6 +205,7 @@ fn structure(out: &mut String, api: &Api, group: &str, ty: &str, about: &str) {
             OptionType::Secret => "Secret".to_owned(),
             OptionType::Bool if is_on_by_default(option) => "*bool".to_owned(),
             OptionType::Bool => "bool".to_owned(),
+            OptionType::Integer if may_be_zero(option) => "*uint64".to_owned(),
             OptionType::Integer => "uint64".to_owned(),
             OptionType::Duration => "time.Duration".to_owned(),
             OptionType::Map => "map[string]string".to_owned(),
@@ -211,6 +244,9 @@ fn hand_over(out: &mut String, api: &Api, group: &str, ty: &str, handle: &str) {
             }
             OptionType::Bool => {
                 format!("if {field} {{\n\t\tC.{handle}_set_{name}(handle, C.bool({field}))\n\t}}")
+            }
+            OptionType::Integer if may_be_zero(option) => {
+                format!("if {field} != nil {{\n\t\tC.{handle}_set_{name}(handle, C.uint64_t(*{field}))\n\t}}")
             }
             OptionType::Integer => {
                 format!("if {field} != 0 {{\n\t\tC.{handle}_set_{name}(handle, C.uint64_t({field}))\n\t}}")
