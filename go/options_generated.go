@@ -396,7 +396,7 @@ type Options struct {
 	// have. When it fails, calls that need credentials fail with [ErrCredentials] and its error.
 	//
 	// Default: nil.
-	CredentialsProvider func() (Credentials, error)
+	CredentialsProvider func() (Credentials, error) `json:"-"`
 }
 
 // handOver gives C what is set. The caller frees the handle.
@@ -791,7 +791,7 @@ type UploadOptions struct {
 	// upload's own error. Be quick: the upload waits.
 	//
 	// Default: nil.
-	Progress func(Progress) error
+	Progress func(Progress) error `json:"-"`
 }
 
 // handOver gives C what is set. The caller frees the handle.
@@ -1038,14 +1038,14 @@ type VerifierOptions struct {
 	// called by several goroutines at once.
 	//
 	// Default: nil: the present key is built in; another one is fetched from OSS's own host by https.
-	FetchKey func(url string) ([]byte, error)
+	FetchKey func(url string) ([]byte, error) `json:"-"`
 
 	// Asked last, of every seal that is right, whether this is the first time: remember the nonce until
 	// it expires, and return false to refuse a replay. It must be atomic: of two calls with one nonce
 	// only one may get true.
 	//
 	// Default: nil: replays within the expiry are accepted.
-	FirstUse func(nonce string, expiresAt time.Time) bool
+	FirstUse func(nonce string, expiresAt time.Time) bool `json:"-"`
 }
 
 // handOver gives C what is set. The caller frees the handle.

@@ -59,7 +59,7 @@ const CLIENT_FUNCTIONS: &str = "
 \t// have. When it fails, calls that need credentials fail with [ErrCredentials] and its error.
 \t//
 \t// Default: nil.
-\tCredentialsProvider func() (Credentials, error)
+\tCredentialsProvider func() (Credentials, error) `json:\"-\"`
 ";
 
 const UPLOAD_FUNCTIONS: &str = "
@@ -68,7 +68,7 @@ const UPLOAD_FUNCTIONS: &str = "
 \t// upload's own error. Be quick: the upload waits.
 \t//
 \t// Default: nil.
-\tProgress func(Progress) error
+\tProgress func(Progress) error `json:\"-\"`
 ";
 
 const VERIFIER_FUNCTIONS: &str = "
@@ -81,14 +81,14 @@ const VERIFIER_FUNCTIONS: &str = "
 \t// called by several goroutines at once.
 \t//
 \t// Default: nil: the present key is built in; another one is fetched from OSS's own host by https.
-\tFetchKey func(url string) ([]byte, error)
+\tFetchKey func(url string) ([]byte, error) `json:\"-\"`
 
 \t// Asked last, of every seal that is right, whether this is the first time: remember the nonce until
 \t// it expires, and return false to refuse a replay. It must be atomic: of two calls with one nonce
 \t// only one may get true.
 \t//
 \t// Default: nil: replays within the expiry are accepted.
-\tFirstUse func(nonce string, expiresAt time.Time) bool
+\tFirstUse func(nonce string, expiresAt time.Time) bool `json:\"-\"`
 ";
 
 /// What Go writes in capitals throughout.
