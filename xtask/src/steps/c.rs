@@ -35,9 +35,16 @@ pub const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-
 /// An instrumented build finds other faults than valgrind does, and sooner.
 pub const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
 
-const HELPERS: [&str; 3] = ["test.c", "json.c", "support.c"];
-const SCENARIOS: [&str; 5] =
-    ["scenarios.c", "scenarios_upload.c", "scenarios_failure.c", "scenarios_life.c", "scenarios_vectors.c"];
+const HELPERS: [&str; 4] = ["test.c", "json.c", "support.c", "received.c"];
+const SCENARIOS: [&str; 7] = [
+    "scenarios.c",
+    "scenarios_upload.c",
+    "scenarios_failure.c",
+    "scenarios_life.c",
+    "scenarios_vectors.c",
+    "scenarios_verify.c",
+    "scenarios_receive.c",
+];
 
 /// Calls of the memory test; `OSS_CALLBACK_CALLS=100000` makes it notice 64 bytes a call.
 const CALLS: &str = "3000";
