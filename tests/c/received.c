@@ -1,7 +1,10 @@
+#define _POSIX_C_SOURCE 200809L
+
 #include "received.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 osscb_str emulator_key(void) {
     static char pem[2048];
@@ -52,7 +55,7 @@ received receive(const osscb_client *client, const char *key, const char *data, 
 
 void set_header(received *request, const char *name, osscb_str value) {
     for (size_t i = 0; i < request->headers_count; i++) {
-        if (osscb_str_equals(request->headers[i].name, osscb_str_of(name))) {
+        if (strcasecmp(request->headers[i].name.ptr, name) == 0) {
             request->headers[i].value = value;
             if (value.ptr == NULL) {
                 request->headers[i] = request->headers[--request->headers_count];

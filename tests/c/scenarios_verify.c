@@ -19,8 +19,8 @@ static void serve_key(void *context, const char *url, osscb_key_answer *answer) 
         const char *named = json_text(&self->keys->values[i], "url");
         const char *pem = json_text(&self->keys->values[i], "pem");
         /* Fetched by https, whatever the request names. */
-        named = strncmp(named, "http://", 7) == 0 ? named + 7 : named;
-        if (strncmp(url, "https://", 8) == 0 && strcmp(url + 8, named) == 0) {
+        if (strncmp(url, "https:", 6) == 0 && strchr(named, ':') != NULL &&
+            strcmp(strchr(url, ':'), strchr(named, ':')) == 0) {
             osscb_key_answer_set_pem(answer, pem, strlen(pem));
             return;
         }
@@ -189,9 +189,8 @@ static void altered(osscb_verifier_options *options, const received *request, co
         const char *message = osscb_error_message(out.error);
         CHECK(strstr(message, "object=") == NULL);
         for (size_t i = 0; i < request->headers_count; i++) {
-            if (osscb_str_equals(request->headers[i].name, OSSCB_STR("authorization"))) {
-                CHECK(strstr(message, request->headers[i].value.ptr) == NULL);
-            }
+            const char *value = request->headers[i].value.ptr;
+            CHECK(strlen(value) < 80 || strstr(message, value) == NULL);
         }
     } else {
         test_fail("  it should be %s", reason);
