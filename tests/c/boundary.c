@@ -10,27 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Checks a failure and frees its error. */
-static void is_refused(osscb_status status, osscb_error *error, const char *field, const char *word, int line) {
-    if (status != OSSCB_STATUS_INVALID_ARGUMENT || osscb_error_kind(error) != status) {
-        test_fail("line %d: status %d, error of kind %d", line, (int)status, (int)osscb_error_kind(error));
-    }
-    if (osscb_error_field(error) == NULL || strcmp(osscb_error_field(error), field) != 0) {
-        test_fail("line %d: field %s", line, osscb_error_field(error) ? osscb_error_field(error) : "(null)");
-    }
-    if (strstr(osscb_error_message(error), word) == NULL) {
-        test_fail("line %d: message %s", line, osscb_error_message(error));
-    }
-    osscb_error_free(error);
-}
-
-#define REFUSED(call, field, word)                        \
-    do {                                                  \
-        osscb_error *error = NULL;                        \
-        osscb_status status = call;                       \
-        is_refused(status, error, field, word, __LINE__); \
-    } while (0)
-
 static osscb_client *local_client(int port) {
     char endpoint[64];
     osscb_client *client = NULL;

@@ -117,6 +117,19 @@ json *json_in(const json *echo, const char *member) {
     return inner;
 }
 
+void is_refused(osscb_status status, osscb_error *error, const char *field, const char *word, int line) {
+    if (status != OSSCB_STATUS_INVALID_ARGUMENT || osscb_error_kind(error) != status) {
+        test_fail("line %d: status %d, error of kind %d", line, (int)status, (int)osscb_error_kind(error));
+    }
+    if (osscb_error_field(error) == NULL || strcmp(osscb_error_field(error), field) != 0) {
+        test_fail("line %d: field %s", line, osscb_error_field(error) ? osscb_error_field(error) : "(null)");
+    }
+    if (strstr(osscb_error_message(error), word) == NULL) {
+        test_fail("line %d: message %s", line, osscb_error_message(error));
+    }
+    osscb_error_free(error);
+}
+
 static int connected(const char *url) {
     char host[64] = {0};
     int port = 0;

@@ -40,6 +40,16 @@ outcome put_text(const osscb_client *client, const char *key, const osscb_callba
 bool succeeded(const outcome *outcome);
 void release(outcome *outcome);
 
+/* Checks that a call fails with `invalid_argument`, for that field, and with `word` in its message. `call`
+ * uses a variable `error`, which is freed. */
+#define REFUSED(call, field, word)                        \
+    do {                                                  \
+        osscb_error *error = NULL;                        \
+        osscb_status status = call;                       \
+        is_refused(status, error, field, word, __LINE__); \
+    } while (0)
+void is_refused(osscb_status status, osscb_error *error, const char *field, const char *word, int line);
+
 /* The callback that the application server at /echo received, out of its answer: its JSON, and the
  * `body` in it as JSON, or as text for forms. */
 json *echo_of(const osscb_reply *reply);

@@ -45,6 +45,8 @@ const SCENARIOS: [&str; 7] = [
     "scenarios_verify.c",
     "scenarios_receive.c",
 ];
+const PROGRAMS: [(&str, &[&str]); 3] =
+    [("boundary", &["boundary.c"]), ("boundary-receive", &["boundary_receive.c"]), ("scenarios", &SCENARIOS)];
 
 /// Calls of the memory test; `OSS_CALLBACK_CALLS=100000` makes it notice 64 bytes a call.
 const CALLS: &str = "3000";
@@ -60,7 +62,7 @@ fn run(run: &mut Run) -> Result<(), String> {
     }
     let testbed = Testbed::start(run)?;
     for (kind, flags) in [("plain", &[][..]), ("sanitized", &SANITIZERS)] {
-        for (name, files) in [("boundary", &["boundary.c"][..]), ("scenarios", &SCENARIOS)] {
+        for (name, files) in PROGRAMS {
             let program = program(run, &library, &format!("{name}-{kind}"), files, flags)?;
             run.tests(with(&testbed, run.command(&program)))?;
             if kind == "plain" {
