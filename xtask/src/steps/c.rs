@@ -219,7 +219,10 @@ fn names(root: &Path) -> Result<(), String> {
         if !c.contains(&setter) {
             missing.push(setter);
         }
-        if !cpp.contains(&format!(" {}{{}};", option.name)) {
+        // C++ writes `template_`.
+        if !cpp.contains(&format!(" {}{{}};", option.name))
+            && !cpp.contains(&format!(" {}_{{}};", option.name))
+        {
             missing.push(format!("{} in C++", option.name));
         }
     }
