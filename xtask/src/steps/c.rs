@@ -79,7 +79,17 @@ fn run(run: &mut Run) -> Result<(), String> {
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     let example = compile(run, "cc", "c99", &["ffi-c/examples/put_with_callback.c"], &flags, "example-c")?;
     example_prints_the_reply(run, &testbed, "C", &example);
+    let example =
+        compile(run, "cc", "c99", &["ffi-c/examples/verify_callback.c"], &flags, "verify-example-c")?;
+    example_tells_the_verdicts(run, "C", &example);
     Ok(())
+}
+
+/// What the core's own example of verifying prints too.
+pub fn example_tells_the_verdicts(run: &mut Run, language: &str, program: &Path) {
+    let expected = "a callback about the bucket yonghu-test\nwithout its query: wrong_signature";
+    let outcome = run.output(run.command(program)).and_then(|said| same(said.trim_end(), expected));
+    run.check(&format!("the {language} example tells a callback from a changed one"), outcome);
 }
 
 /// Runs an example as its head says, with an application server that answers `{"Status":"OK"}`.

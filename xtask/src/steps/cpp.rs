@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::c::{CC, Library, SANITIZERS, compile, example_prints_the_reply, static_library, with};
+use super::c::{
+    CC, Library, SANITIZERS, compile, example_prints_the_reply, example_tells_the_verdicts, static_library,
+    with,
+};
 use super::{Step, Tool};
 use crate::runner::Run;
 use crate::testbed::Testbed;
@@ -23,7 +26,7 @@ fn run(run: &mut Run) -> Result<(), String> {
     }
     let testbed = Testbed::start(run)?;
     for (kind, flags) in [("plain", &[][..]), ("sanitized", &SANITIZERS)] {
-        for name in ["scenarios", "vectors", "receive"] {
+        for name in ["scenarios", "vectors", "verify", "receive"] {
             let program = program(run, &library, name, kind, flags)?;
             run.tests(with(&testbed, run.command(program)))?;
         }
@@ -34,6 +37,9 @@ fn run(run: &mut Run) -> Result<(), String> {
     let source = ["ffi-c/examples/put_with_callback.cpp"];
     let example = compile(run, "c++", "c++17", &source, &flags, "example-cpp")?;
     example_prints_the_reply(run, &testbed, "C++", &example);
+    let source = ["ffi-c/examples/verify_callback.cpp"];
+    let example = compile(run, "c++", "c++17", &source, &flags, "verify-example-cpp")?;
+    example_tells_the_verdicts(run, "C++", &example);
     Ok(())
 }
 
