@@ -1645,9 +1645,9 @@ const char *osscb_error_reason(const struct osscb_error *error);
  * yours to wipe.
  *
  * `security_token`: the STS token of temporary credentials, or `OSSCB_NO_STR`.
- * `expires_at`: when they end, in seconds since 1970 (UTC): five minutes before, the function is asked
- * for new ones. `OSSCB_NEVER` if they do not, or you do not know; those with a token are then asked for
- * again every 15 minutes.
+ * `expires_at`: when they end, in seconds since 1970 (UTC); the function is asked for new ones five
+ * minutes before, or when three quarters of a shorter life are over. `OSSCB_NEVER` if they do not end, or
+ * you do not know; those with a token are then asked for again every 15 minutes.
  */
 void osscb_credentials_set(struct osscb_credentials *credentials,
                            struct osscb_str access_key_id,

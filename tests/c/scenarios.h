@@ -1,4 +1,4 @@
-/* The scenarios of tests/scenarios.toml, in four files. */
+/* The scenarios of tests/scenarios.toml, in five files, and the tests of calls that are started. */
 #ifndef SCENARIOS_H
 #define SCENARIOS_H
 
@@ -11,6 +11,8 @@
 TABLE(upload_tests);
 TABLE(failure_tests);
 TABLE(life_tests);
+TABLE(source_tests);
+TABLE(completion_tests);
 TABLE(vector_tests);
 
 #endif

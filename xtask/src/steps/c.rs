@@ -36,8 +36,15 @@ pub const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-
 pub const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
 
 const HELPERS: [&str; 3] = ["test.c", "json.c", "support.c"];
-const SCENARIOS: [&str; 5] =
-    ["scenarios.c", "scenarios_upload.c", "scenarios_failure.c", "scenarios_life.c", "scenarios_vectors.c"];
+const SCENARIOS: [&str; 7] = [
+    "scenarios.c",
+    "scenarios_upload.c",
+    "scenarios_failure.c",
+    "scenarios_life.c",
+    "scenarios_sources.c",
+    "completions.c",
+    "scenarios_vectors.c",
+];
 
 /// Calls of the memory test; `OSS_CALLBACK_CALLS=100000` makes it notice 64 bytes a call.
 const CALLS: &str = "3000";
