@@ -198,13 +198,18 @@ char *fetched(const char *base, const char *path) {
         test_fail("cannot ask %s%s", base, path);
         exit(2);
     }
-    shutdown(stream, SHUT_WR);
-    while (len < room - 1 && (got = read(stream, buffer + len, room - 1 - len)) > 0) {
-        len += (size_t)got;
-    }
-    buffer[len] = '\0';
+    /* Until the body is whole: not every server closes the connection then. */
+    const char *body = NULL;
+    const char *length = NULL;
+    do {
+        got = read(stream, buffer + len, room - 1 - len);
+        len += got > 0 ? (size_t)got : 0;
+        buffer[len] = '\0';
+        body = strstr(buffer, "\r\n\r\n");
+        length = strstr(buffer, "ength: ");
+    } while (got > 0 && (body == NULL || length == NULL ||
+                         buffer + len < body + 4 + strtoul(length + strlen("ength: "), NULL, 10)));
     close(stream);
-    const char *body = strstr(buffer, "\r\n\r\n");
     if (body == NULL) {
         test_fail("no answer from %s%s", base, path);
         *buffer = '\0';

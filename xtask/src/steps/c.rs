@@ -60,7 +60,7 @@ fn run(run: &mut Run) -> Result<(), String> {
     }
     let testbed = Testbed::start(run)?;
     for (kind, flags) in [("plain", &[][..]), ("sanitized", &SANITIZERS)] {
-        for (name, files) in [("boundary", &["boundary.c"][..]), ("scenarios", &SCENARIOS)] {
+        for (name, files) in [("boundary", &["boundary.c", "boundary_sources.c"][..]), ("scenarios", &SCENARIOS)] {
             let program = program(run, &library, &format!("{name}-{kind}"), files, flags)?;
             run.tests(with(&testbed, run.command(&program)))?;
             if kind == "plain" {
