@@ -3,6 +3,7 @@
 #include "oss_callback.hpp"
 #include "oss_callback.hpp"
 #include "oss_callback/signer.hpp"
+#include "oss_callback/source.hpp"
 #include "oss_callback.h"
 
 #include <type_traits>
@@ -29,6 +30,11 @@ int header_twice() {
 static_assert(!std::is_copy_constructible_v<Client> && std::is_nothrow_move_constructible_v<Client>);
 static_assert(!std::is_copy_constructible_v<Callback> && std::is_nothrow_move_constructible_v<Callback>);
 static_assert(!std::is_copy_constructible_v<CallbackReply>);
+static_assert(!std::is_copy_constructible_v<Source> && std::is_nothrow_move_constructible_v<Source>);
+// Text may mean a path or data: the program says which.
+static_assert(!std::is_convertible_v<const char *, Source> && !std::is_convertible_v<std::string, Source>);
+static_assert(std::is_convertible_v<std::filesystem::path, Source>);
+static_assert(std::is_convertible_v<std::istream &, Source>);
 static_assert(std::is_nothrow_copy_constructible_v<CallbackFailedError>);
 static_assert(std::is_base_of_v<ServiceError, CallbackFailedError>);
 static_assert(std::is_base_of_v<std::runtime_error, Error>);
