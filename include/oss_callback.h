@@ -21,9 +21,19 @@
  * 4. Options are handles with setters, or a struct that begins with its size, never a growing argument list:
  *    a new option is a new function, and the ABI stays.
  * 5. Threads: a `const osscb_client *` may be used from many threads at once, and so may callbacks,
- *    signers, verifiers, events and `const` cancel handles; everything else by one at a time. After fork() a
- *    client may be used in the child, which opens connections of its own. Functions of yours are called
- *    only where a comment says so, and on which thread; they must not throw, or `longjmp`, out.
+ *    signers, sources, completion queues, verifiers, events and `const` cancel handles; everything else by
+ *    one at a time. After fork() a client may be used in the child, which opens connections of its own.
+ *
+ * The library calls your code only through the functions that you hand it: to read a source
+ * (osscb_read_function), to provide credentials (osscb_credentials_function) and to release a context
+ * (osscb_release_function), which happens on threads of the library's; to tell progress
+ * (osscb_progress_function), which happens on the thread of a call that blocks, and on one of the library's
+ * for a call that was started; and to fetch keys and to refuse replays (osscb_fetch_key_function,
+ * osscb_first_use_function), which happens on the thread that verifies. Each gets the context that came with
+ * it. They may call this library's functions, those of them that block only on the thread of a call that
+ * blocks; and they must return: no C++ exception, no longjmp and no end of the thread may pass through the
+ * library. What is lent to a call, data and functions alike, is let go when the call has returned or, if it
+ * was started, when its end is told by the completion queue.
  *
  * A handle that is NULL where one is needed is an error; accessors answer NULL with NULL, 0 or false.
  *
@@ -58,6 +68,17 @@
 
 /** Now, where a function wants a time. */
 #define OSSCB_NOW INT64_MIN
+/** The time of what does not end. */
+#define OSSCB_NEVER INT64_MAX
+/** A length or a total that is not known. */
+#define OSSCB_UNKNOWN UINT64_MAX
+/** No limit to waiting. */
+#define OSSCB_FOREVER UINT64_MAX
+
+/* There are file descriptors. */
+#if !defined(_WIN32)
+#define OSSCB_UNIX 1
+#endif
 
 
 /**
@@ -594,10 +615,20 @@ typedef struct osscb_client osscb_client;
 typedef struct osscb_client_options osscb_client_options;
 
 /**
+ * Where calls that were started end. One queue serves any number of calls, clients and threads.
+ */
+typedef struct osscb_completions osscb_completions;
+
+/**
  * What OSS says of an object whose callback it has confirmed. Freed by `osscb_confirmation_free`; what its
  * functions return is borrowed until then.
  */
 typedef struct osscb_confirmation osscb_confirmation;
+
+/**
+ * Where a credentials function puts what it got. It is yours for the length of that call only.
+ */
+typedef struct osscb_credentials osscb_credentials;
 
 /**
  * What went wrong. Freed by `osscb_error_free`; what its functions return is borrowed until then.
@@ -617,9 +648,14 @@ typedef struct osscb_error osscb_error;
 typedef struct osscb_event osscb_event;
 
 /**
- * Where an `osscb_fetch_key` puts what it got. It lives until that function returns.
+ * Where a function of yours says why it fails. It is yours for the length of that call only.
  */
-typedef struct osscb_key_answer osscb_key_answer;
+typedef struct osscb_failure osscb_failure;
+
+/**
+ * Where a key function puts what it got. It is yours for the length of that call only.
+ */
+typedef struct osscb_key osscb_key;
 
 /**
  * Names and values in their order, such as headers or form fields.
@@ -632,7 +668,7 @@ typedef struct osscb_pairs osscb_pairs;
 typedef struct osscb_presigned osscb_presigned;
 
 /**
- * Options of one upload. All are optional.
+ * Options of one upload in one request. All are optional.
  */
 typedef struct osscb_put_options osscb_put_options;
 
@@ -657,6 +693,17 @@ typedef struct osscb_signer osscb_signer;
  * Options of a signer. All are optional, but signature V4 needs a region.
  */
 typedef struct osscb_signer_options osscb_signer_options;
+
+/**
+ * What an upload reads. Memory, paths and regular files may be used by any number of uploads, also at
+ * once; a function, a pipe or a device can be read only once.
+ */
+typedef struct osscb_source osscb_source;
+
+/**
+ * Options of one upload of any size. All are optional.
+ */
+typedef struct osscb_upload_options osscb_upload_options;
 
 /**
  * Verifies callback requests. Any number of threads may use one at once.
@@ -700,6 +747,20 @@ typedef struct osscb_string {
 } osscb_string;
 
 /**
+ * Gets credentials, and hands them over by `osscb_credentials_set`. Returns false on failure, and then
+ * may say why by `osscb_failure_set`.
+ */
+typedef bool (*osscb_credentials_function)(void *context,
+                                           struct osscb_credentials *credentials,
+                                           struct osscb_failure *failure);
+
+/**
+ * Called with a context, once, when the library is done with it; not if the function that was to take
+ * the context over failed. It may be called on any thread, and must not wait for calls of this library.
+ */
+typedef void (*osscb_release_function)(void *context);
+
+/**
  * A name and its value. In a query, a value whose `ptr` is NULL makes a name without `=`.
  */
 typedef struct osscb_pair {
@@ -712,6 +773,72 @@ typedef struct osscb_pair {
      */
     struct osscb_str value;
 } osscb_pair;
+
+/**
+ * Reads the next bytes of a source into `buffer`, up to `capacity`. Returns how many they are, 0 at the
+ * end, or a negative number of your choice on failure, and then may say why by `osscb_failure_set`.
+ * Fewer bytes than `capacity` do not mean the end.
+ */
+typedef int64_t (*osscb_read_function)(void *context,
+                                       uint8_t *buffer,
+                                       size_t capacity,
+                                       struct osscb_failure *failure);
+
+/**
+ * How far an upload is. More members may come at its end: `size` says which are there.
+ */
+typedef struct osscb_progress {
+    /**
+     * Bytes that this struct has.
+     */
+    size_t size;
+    /**
+     * Bytes handed to the network, and bytes that were there from an earlier run. Never goes back.
+     */
+    uint64_t bytes_done;
+    /**
+     * Bytes of the whole; `OSSCB_UNKNOWN` for a stream of unknown length.
+     */
+    uint64_t bytes_total;
+    /**
+     * Parts that OSS has acknowledged; 0 for an upload in one request.
+     */
+    uint64_t parts_done;
+    /**
+     * Parts of the whole; `OSSCB_UNKNOWN` if not known; 0 for an upload in one request.
+     */
+    uint64_t parts_total;
+} osscb_progress;
+
+/**
+ * Is told how far an upload is: at its beginning, ten times a second while bytes move, and at its end.
+ * Returns whether to go on: false ends the upload with `OSSCB_STATUS_CANCELLED`, unless it is complete.
+ * It is called by one thread at a time, the one that drives the upload: the caller's own for a call that
+ * blocks, one of the library's for a call that was started; there it holds up other calls, so be quick.
+ */
+typedef bool (*osscb_progress_function)(void *context, const struct osscb_progress *progress);
+
+/**
+ * The end of a call. `reply` and `error` are yours.
+ */
+typedef struct osscb_completion {
+    /**
+     * What the call was started with.
+     */
+    uint64_t tag;
+    /**
+     * The answer, freed by `osscb_reply_free`; NULL unless `status` is `OSSCB_STATUS_OK`.
+     */
+    struct osscb_reply *reply;
+    /**
+     * What went wrong, freed by `osscb_error_free`; NULL if `status` is `OSSCB_STATUS_OK`.
+     */
+    struct osscb_error *error;
+    /**
+     * What the call came to.
+     */
+    osscb_status status;
+} osscb_completion;
 
 /**
  * Bytes that a handle lends: they stay until the handle is freed.
@@ -775,28 +902,26 @@ typedef struct osscb_sign_request {
 } osscb_sign_request;
 
 /**
- * Gets the PEM of the key behind `url`, a NUL-terminated official key URL, and gives it, or what went
- * wrong, to `answer`. Set a short timeout, follow no redirects, and read no more than 16 KiB: longer
- * answers are refused.
+ * Gets the PEM of the key behind `url`, a NUL-terminated official key URL, and hands it over by
+ * `osscb_key_set`. Returns false on failure, and then may say why by `osscb_failure_set`. Set a short
+ * timeout, follow no redirects, and read no more than 16 KiB: longer answers are refused.
  *
- * Runs on the thread that verifies, and so on several at once. It must not throw or `longjmp` out.
+ * Runs on the thread that verifies, and so on several at once. It must not verify by the verifier that it
+ * belongs to, which would wait for itself.
  */
-typedef void (*osscb_fetch_key)(void *context, const char *url, struct osscb_key_answer *answer);
-
-/**
- * Called with a function's `context` once that function can no longer be called, from whichever thread
- * frees the last handle that holds it. It must not throw or `longjmp` out.
- */
-typedef void (*osscb_drop)(void *context);
+typedef bool (*osscb_fetch_key_function)(void *context,
+                                         const char *url,
+                                         struct osscb_key *key,
+                                         struct osscb_failure *failure);
 
 /**
  * Asked last, of every seal that is right, whether this is the first time. `nonce` is NUL-terminated;
  * remember it until `expires_at`, in seconds since 1970 (UTC). Return false to refuse a replay. It must be
  * atomic: of two calls with one nonce only one may get true.
  *
- * Runs on the thread that verifies, and so on several at once. It must not throw or `longjmp` out.
+ * Runs on the thread that verifies, and so on several at once.
  */
-typedef bool (*osscb_first_use)(void *context, const char *nonce, int64_t expires_at);
+typedef bool (*osscb_first_use_function)(void *context, const char *nonce, int64_t expires_at);
 
 /**
  * A number in a callback body, or why there is none.
@@ -886,6 +1011,12 @@ bool osscb_error_is_retryable(const struct osscb_error *error);
 void osscb_error_free(struct osscb_error *error);
 
 /**
+ * Says why your function fails; what the text says becomes part of the error's message, so no secret
+ * may be in it. Text that is not UTF-8 is taken as well as it can be. The last call counts.
+ */
+void osscb_failure_set(struct osscb_failure *failure, struct osscb_str message);
+
+/**
  * Options with nothing set. Freed by `osscb_client_options_free`.
  *
  * Setters copy what they are given, and the last call counts. They cannot fail: a value that cannot be
@@ -910,6 +1041,19 @@ struct osscb_put_options *osscb_put_options_new(void);
  * Frees options.
  */
 void osscb_put_options_free(struct osscb_put_options *options);
+
+/**
+ * Options with nothing set. Freed by `osscb_upload_options_free`.
+ *
+ * Setters copy what they are given, and the last call counts. They cannot fail: a value that cannot be
+ * taken, such as text that is not UTF-8, is reported by the upload.
+ */
+struct osscb_upload_options *osscb_upload_options_new(void);
+
+/**
+ * Frees options.
+ */
+void osscb_upload_options_free(struct osscb_upload_options *options);
 
 /**
  * Options with nothing set. Freed by `osscb_callback_options_free`.
@@ -1265,6 +1409,201 @@ void osscb_put_options_set_timeout_ms(struct osscb_put_options *options, uint64_
 void osscb_put_options_set_callback_retry(struct osscb_put_options *options, osscb_callback_retry value);
 
 /**
+ * Media type of the object.
+ *
+ * Default: guessed from the key's extension; `application/octet-stream` when it tells nothing.
+ */
+void osscb_upload_options_set_content_type(struct osscb_upload_options *options, struct osscb_str value);
+
+/**
+ * Base64 of the data's MD5, which OSS checks; `auto` has it computed.
+ *
+ * Default: none: the CRC-64 is checked anyway.
+ */
+void osscb_upload_options_set_content_md5(struct osscb_upload_options *options, struct osscb_str value);
+
+/**
+ * `Cache-Control` that OSS serves with the object.
+ *
+ * Default: none.
+ */
+void osscb_upload_options_set_cache_control(struct osscb_upload_options *options, struct osscb_str value);
+
+/**
+ * `Content-Disposition` that OSS serves with the object.
+ *
+ * Default: none.
+ */
+void osscb_upload_options_set_content_disposition(struct osscb_upload_options *options,
+                                                  struct osscb_str value);
+
+/**
+ * `Content-Encoding` that OSS serves with the object. The data is stored as given.
+ *
+ * Default: none.
+ */
+void osscb_upload_options_set_content_encoding(struct osscb_upload_options *options, struct osscb_str value);
+
+/**
+ * `Expires` that OSS serves with the object, as an HTTP date.
+ *
+ * Default: none.
+ */
+void osscb_upload_options_set_expires(struct osscb_upload_options *options, struct osscb_str value);
+
+/**
+ * Who may read or write the object.
+ *
+ * Default: the bucket's.
+ */
+void osscb_upload_options_set_acl(struct osscb_upload_options *options, osscb_object_acl value);
+
+/**
+ * Storage class of the object.
+ *
+ * Default: the bucket's.
+ */
+void osscb_upload_options_set_storage_class(struct osscb_upload_options *options, osscb_storage_class value);
+
+/**
+ * Tags of the object; names and values are percent-encoded for you.
+ *
+ * Adds one pair; call it again for more.
+ *
+ * Default: none. Range: at most 10.
+ */
+void osscb_upload_options_add_tag(struct osscb_upload_options *options,
+                                  struct osscb_str name,
+                                  struct osscb_str value);
+
+/**
+ * User metadata, sent as `x-oss-meta-NAME`. Names are letters, digits and `-`, and are
+ * lowercased; values are visible ASCII.
+ *
+ * Adds one pair; call it again for more.
+ *
+ * Default: none. Range: at most 8 KB together.
+ */
+void osscb_upload_options_add_meta(struct osscb_upload_options *options,
+                                   struct osscb_str name,
+                                   struct osscb_str value);
+
+/**
+ * How OSS encrypts the object at rest.
+ *
+ * Default: the bucket's.
+ */
+void osscb_upload_options_set_server_side_encryption(struct osscb_upload_options *options,
+                                                     osscb_server_side_encryption value);
+
+/**
+ * KMS key id, with `server_side_encryption` KMS.
+ *
+ * Default: the default KMS key.
+ */
+void osscb_upload_options_set_server_side_encryption_key_id(struct osscb_upload_options *options,
+                                                            struct osscb_str value);
+
+/**
+ * Algorithm for the data itself, with `server_side_encryption` KMS.
+ *
+ * Default: AES256.
+ */
+void osscb_upload_options_set_server_side_data_encryption(struct osscb_upload_options *options,
+                                                          osscb_server_side_data_encryption value);
+
+/**
+ * Refuse the upload (409 `FileAlreadyExists`) if the key is taken. OSS ignores it in versioned
+ * buckets.
+ *
+ * Default: false.
+ */
+void osscb_upload_options_set_forbid_overwrite(struct osscb_upload_options *options, bool value);
+
+/**
+ * Bandwidth limit that OSS applies to this upload, in bit/s.
+ *
+ * Default: none. Range: 819200 to 838860800.
+ */
+void osscb_upload_options_set_traffic_limit(struct osscb_upload_options *options, uint64_t value);
+
+/**
+ * Further request headers, sent and signed as they are. Those that the library sets itself are
+ * refused.
+ *
+ * Adds one pair; call it again for more.
+ *
+ * Default: none.
+ */
+void osscb_upload_options_add_header(struct osscb_upload_options *options,
+                                     struct osscb_str name,
+                                     struct osscb_str value);
+
+/**
+ * Whether the callback travels in headers or in the URL's query.
+ *
+ * Default: header.
+ */
+void osscb_upload_options_set_callback_in(struct osscb_upload_options *options,
+                                          osscb_callback_placement value);
+
+/**
+ * Longest time for this call, in place of the client's.
+ *
+ * In milliseconds.
+ *
+ * Default: the client's. Range: above 0.
+ */
+void osscb_upload_options_set_timeout_ms(struct osscb_upload_options *options, uint64_t value);
+
+/**
+ * What to do when the request was handed over whole and its answer was lost, so that the
+ * callback may have been made. `if_not_stored` looks (HeadObject, which the key must be
+ * allowed to do): what is not stored is sent again, what is stored ends with
+ * `outcome_unknown`. `never` ends with the error. `always` sends again, and the application
+ * server must bear a second callback for one upload.
+ *
+ * Default: if_not_stored.
+ */
+void osscb_upload_options_set_callback_retry(struct osscb_upload_options *options,
+                                             osscb_callback_retry value);
+
+/**
+ * Sources shorter than this many bytes go in one PutObject, others in parts. Sources of
+ * unknown length go in parts, unless they end within the first one.
+ *
+ * Default: 16777216 (16 MiB). Range: at most 5368709120 (5 GiB).
+ */
+void osscb_upload_options_set_threshold(struct osscb_upload_options *options, uint64_t value);
+
+/**
+ * Bytes in a part. Without it, parts are as large as 10,000 of them must be to hold the
+ * source; those of a source of unknown length double with every thousandth.
+ *
+ * Default: 8388608 (8 MiB), or what the source needs. Range: 102400 (100 KiB) to 5368709120 (5
+ * GiB).
+ */
+void osscb_upload_options_set_part_size(struct osscb_upload_options *options, uint64_t value);
+
+/**
+ * How many parts are under way at once. A file is read piece by piece; any other stream takes
+ * this many parts and one more of memory.
+ *
+ * Default: 4. Range: 1 to 64.
+ */
+void osscb_upload_options_set_parallel(struct osscb_upload_options *options, uint64_t value);
+
+/**
+ * Path of a file that remembers the upload, so that one that was cancelled, failed or killed
+ * goes on where it was when the same call is made again. It holds no secret, is replaced as a
+ * whole, and is removed in the end. Needs a source that is a path. Without it, an upload that
+ * fails is aborted, and OSS keeps no parts.
+ *
+ * Default: none.
+ */
+void osscb_upload_options_set_checkpoint(struct osscb_upload_options *options, struct osscb_str value);
+
+/**
  * Template of the request body, sent as you wrote it with `${…}` replaced: `k=v&…` for the
  * form type, JSON text for the JSON type (OSS puts quotes around strings itself).
  *
@@ -1538,6 +1877,35 @@ int32_t osscb_error_callback_status(const struct osscb_error *error);
 const char *osscb_error_reason(const struct osscb_error *error);
 
 /**
+ * Hands credentials over, from within a credentials function. The texts are copied; your copies are
+ * yours to wipe.
+ *
+ * `security_token`: the STS token of temporary credentials, or `OSSCB_NO_STR`.
+ * `expires_at`: when they end, in seconds since 1970 (UTC); the function is asked for new ones five
+ * minutes before, or when three quarters of a shorter life are over. `OSSCB_NEVER` if they do not end, or
+ * you do not know; those with a token are then asked for again every 15 minutes.
+ */
+void osscb_credentials_set(struct osscb_credentials *credentials,
+                           struct osscb_str access_key_id,
+                           struct osscb_str access_key_secret,
+                           struct osscb_str security_token,
+                           int64_t expires_at);
+
+/**
+ * Has a function of yours provide the credentials, in place of the options for them. It is asked by the
+ * first call that needs them, and again before they expire; on a thread of the library's, one call at a
+ * time, while other calls go on with those that they have. It may take a while. When it fails, calls
+ * that need credentials end with `OSSCB_STATUS_CREDENTIALS` and its message.
+ *
+ * `context`: passed to `provide`, and to `release`, which may be NULL, once these options and all
+ * clients made of them are freed and `provide` is not called any more.
+ */
+void osscb_client_options_set_credentials_function(struct osscb_client_options *options,
+                                                   osscb_credentials_function provide,
+                                                   osscb_release_function release,
+                                                   void *context);
+
+/**
  * Checks a callback and encodes it. Freed by `osscb_callback_free`.
  *
  * `url`: where OSS sends the callback; up to five, joined by `;`. Empty with the option `policy`.
@@ -1648,8 +2016,66 @@ const char *osscb_client_endpoint(const struct osscb_client *client);
 const char *osscb_client_region(const struct osscb_client *client);
 
 /**
- * Uploads an object, has OSS call the application server, and returns its answer. Blocks until then;
- * no function of yours is called.
+ * Frees a client. Calls that other threads have under way go on to their end; none may begin after.
+ */
+void osscb_client_free(struct osscb_client *client);
+
+/**
+ * `len` bytes of memory, sent from where they lie, not copied. They must stay as they are until
+ * `release` is called with `context`; without `release` (NULL), until the source is freed and the calls
+ * that use it are over. Freed by `osscb_source_free`.
+ */
+osscb_status osscb_source_of_memory(const void *data,
+                                    size_t len,
+                                    osscb_release_function release,
+                                    void *context,
+                                    struct osscb_source **source,
+                                    struct osscb_error **error);
+
+/**
+ * The whole file under a path, which is opened when an upload begins. One that cannot be opened, or
+ * changes while it is read, fails the upload with `OSSCB_STATUS_SOURCE`. Freed by `osscb_source_free`.
+ *
+ * `path`: UTF-8; on Unix any bytes but NUL.
+ */
+osscb_status osscb_source_of_path(struct osscb_str path,
+                                  struct osscb_source **source,
+                                  struct osscb_error **error);
+
+#if defined(OSSCB_UNIX)
+/**
+ * What is left of an open file, from its position to its end; what is no regular file (a pipe, a
+ * device) is read as a stream of unknown length. The descriptor is duplicated: close yours when you
+ * like; the position of a regular file does not move. Freed by `osscb_source_free`.
+ */
+osscb_status osscb_source_of_fd(int fd, struct osscb_source **source, struct osscb_error **error);
+#endif
+
+/**
+ * What a function of yours gives, once. `read` is called on a thread of the library's, by one at a time,
+ * straight into the buffer that is sent; never again after it returned 0 or failed; and never once the
+ * call that uses the source has returned or completed, which waits for a `read` that is under way.
+ * Freed by `osscb_source_free`.
+ *
+ * `length`: bytes in all; less or more is then an error of kind `source`, and nothing is stored.
+ * `OSSCB_UNKNOWN` if you do not know.
+ * `context`: passed to `read`. `release`: may be NULL; else called with `context` once `read` is not
+ * called any more: when the upload that read it is over, or the source is freed unread.
+ */
+osscb_status osscb_source_of_function(osscb_read_function read,
+                                      uint64_t length,
+                                      osscb_release_function release,
+                                      void *context,
+                                      struct osscb_source **source,
+                                      struct osscb_error **error);
+
+/**
+ * Frees a source. Calls that use it go on.
+ */
+void osscb_source_free(struct osscb_source *source);
+
+/**
+ * Uploads an object, has OSS call the application server, and returns its answer. Blocks until then.
  *
  * `data`: `data_len` bytes, sent from where they lie, not copied; nothing reads them any more once the
  * call has returned, however it ended. May be NULL if `data_len` is 0.
@@ -1658,8 +2084,9 @@ const char *osscb_client_region(const struct osscb_client *client);
  * `reply`: the answer, freed by `osscb_reply_free`.
  *
  * With `OSSCB_STATUS_CALLBACK_FAILED` the object is stored, and the error has its ETag; with
+ * `OSSCB_STATUS_OUTCOME_UNKNOWN` too, but what the callback came to is not known; with
  * `OSSCB_STATUS_INVALID_ARGUMENT` and `OSSCB_STATUS_CREDENTIALS` nothing was sent. Other failures:
- * `OSSCB_STATUS_NETWORK`, `_TIMEOUT`, `_INTEGRITY`, `_SERVICE`, `_CANCELLED`.
+ * `OSSCB_STATUS_NETWORK`, `_TIMEOUT`, `_INTEGRITY`, `_SERVICE`, `_SOURCE`, `_CANCELLED`.
  */
 osscb_status osscb_put_object_with_callback(const struct osscb_client *client,
                                             struct osscb_str bucket,
@@ -1673,9 +2100,139 @@ osscb_status osscb_put_object_with_callback(const struct osscb_client *client,
                                             struct osscb_error **error);
 
 /**
- * Frees a client. Calls that other threads have under way go on to their end; none may begin after.
+ * As `osscb_put_object_with_callback`, in one request of at most 5 GiB, from a source that is read while
+ * it is sent, in pieces of 256 KiB.
+ *
+ * What fails is tried again where that is safe; not so after the first byte of a stream was read, which
+ * cannot be had twice. If the source cannot be read: `OSSCB_STATUS_SOURCE`, and nothing is stored.
  */
-void osscb_client_free(struct osscb_client *client);
+osscb_status osscb_put_source_with_callback(const struct osscb_client *client,
+                                            struct osscb_str bucket,
+                                            struct osscb_str key,
+                                            const struct osscb_source *source,
+                                            const struct osscb_callback *callback,
+                                            const struct osscb_put_options *options,
+                                            const struct osscb_cancel *cancel,
+                                            struct osscb_reply **reply,
+                                            struct osscb_error **error);
+
+/**
+ * Uploads a source of any size: in one request below the option `threshold`, in parts above it. OSS
+ * calls the application server once, when the object is whole, and its answer is returned. Blocks until
+ * then.
+ *
+ * An upload in parts that ends with an error is aborted, so that OSS keeps no parts, unless it has the
+ * option `checkpoint`: then the same call goes on where this one ended.
+ *
+ * `progress`: may be NULL; else told how far the upload is, with `progress_context`.
+ * The rest, and failures: as for `osscb_put_object_with_callback` and `osscb_put_source_with_callback`.
+ */
+osscb_status osscb_upload_file_with_callback(const struct osscb_client *client,
+                                             struct osscb_str bucket,
+                                             struct osscb_str key,
+                                             const struct osscb_source *source,
+                                             const struct osscb_callback *callback,
+                                             const struct osscb_upload_options *options,
+                                             const struct osscb_cancel *cancel,
+                                             osscb_progress_function progress,
+                                             void *progress_context,
+                                             struct osscb_reply **reply,
+                                             struct osscb_error **error);
+
+/**
+ * An empty queue. Freed by `osscb_completions_free`.
+ */
+struct osscb_completions *osscb_completions_new(void);
+
+/**
+ * Waits until a call has ended, and fetches all that have, up to `capacity`, in the order in which they
+ * ended. Any number of threads may wait at once; each end is fetched once.
+ *
+ * `completions`: room for `capacity` ends, at least 1; `*count` of them are filled.
+ * `timeout_ms`: how long to wait at most, in milliseconds: 0 looks and does not wait, `OSSCB_FOREVER`
+ * waits until there is something to tell. When the time is over `*count` is 0, which is no failure.
+ *
+ * Fails with `OSSCB_STATUS_CANCELLED` once the queue is closed and the ends of all its calls have been
+ * fetched.
+ */
+osscb_status osscb_completions_wait(const struct osscb_completions *queue,
+                                    struct osscb_completion *completions,
+                                    size_t capacity,
+                                    uint64_t timeout_ms,
+                                    size_t *count,
+                                    struct osscb_error **error);
+
+/**
+ * How many calls have been started and their ends not been fetched.
+ */
+size_t osscb_completions_pending(const struct osscb_completions *queue);
+
+/**
+ * Lets no more calls begin with the queue. Those under way go on (cancel them if you like), and
+ * `osscb_completions_wait` goes on to give their ends; after the last of them it fails with
+ * `OSSCB_STATUS_CANCELLED`, in every thread that waits. May be called from any thread, and more than once.
+ */
+void osscb_completions_close(const struct osscb_completions *queue);
+
+/**
+ * Frees a queue in which no thread waits. Calls under way go on, and nobody learns how they end: what
+ * was lent to them must stay until its release function is called. To end in order, close the queue and
+ * wait until it fails with `OSSCB_STATUS_CANCELLED`.
+ */
+void osscb_completions_free(struct osscb_completions *queue);
+
+/**
+ * Starts `osscb_put_object_with_callback` and returns at once. When the call has ended and nothing reads
+ * `data` any more, `completions` gets its end, with `tag`; until then `data` must stay as it is. Text and
+ * handles are only needed for this call. Any number of calls can be under way.
+ *
+ * If this fails, nothing was started and no end will come. What the call itself has to say, refused
+ * arguments included, comes by the queue.
+ */
+osscb_status osscb_start_put_object_with_callback(const struct osscb_client *client,
+                                                  struct osscb_str bucket,
+                                                  struct osscb_str key,
+                                                  const void *data,
+                                                  size_t data_len,
+                                                  const struct osscb_callback *callback,
+                                                  const struct osscb_put_options *options,
+                                                  const struct osscb_cancel *cancel,
+                                                  const struct osscb_completions *completions,
+                                                  uint64_t tag,
+                                                  struct osscb_error **error);
+
+/**
+ * Starts `osscb_put_source_with_callback`, as `osscb_start_put_object_with_callback` does. The source
+ * may be freed; what it lends must stay until the call's end is told, or its release function is called.
+ */
+osscb_status osscb_start_put_source_with_callback(const struct osscb_client *client,
+                                                  struct osscb_str bucket,
+                                                  struct osscb_str key,
+                                                  const struct osscb_source *source,
+                                                  const struct osscb_callback *callback,
+                                                  const struct osscb_put_options *options,
+                                                  const struct osscb_cancel *cancel,
+                                                  const struct osscb_completions *completions,
+                                                  uint64_t tag,
+                                                  struct osscb_error **error);
+
+/**
+ * Starts `osscb_upload_file_with_callback`, as `osscb_start_put_source_with_callback` does.
+ *
+ * `progress`: may be NULL; else called with `progress_context` until the call's end is told.
+ */
+osscb_status osscb_start_upload_file_with_callback(const struct osscb_client *client,
+                                                   struct osscb_str bucket,
+                                                   struct osscb_str key,
+                                                   const struct osscb_source *source,
+                                                   const struct osscb_callback *callback,
+                                                   const struct osscb_upload_options *options,
+                                                   const struct osscb_cancel *cancel,
+                                                   osscb_progress_function progress,
+                                                   void *progress_context,
+                                                   const struct osscb_completions *completions,
+                                                   uint64_t tag,
+                                                   struct osscb_error **error);
 
 /**
  * The callback body: what the application server answered, byte for byte. It may hold anything.
@@ -1926,6 +2483,11 @@ const char *osscb_presigned_string_to_sign(const struct osscb_presigned *presign
 void osscb_presigned_free(struct osscb_presigned *presigned);
 
 /**
+ * Hands a key over, from within a key function: `pem_len` bytes, copied. The last call counts.
+ */
+void osscb_key_set(struct osscb_key *key, const void *pem, size_t pem_len);
+
+/**
  * Options with nothing set. Freed by `osscb_verifier_options_free`.
  *
  * Setters copy what they are given, and the last call counts. They cannot fail: a value that cannot be
@@ -1944,43 +2506,32 @@ void osscb_verifier_options_set_callback(struct osscb_verifier_options *options,
  * Gets the PEM of official keys by a function of yours, in place of this library's own way.
  *
  * It replaces the fetching and the key that is built in, never the rule for key URLs: it is not called for
- * a URL that is not OSS's. Its answers are remembered, failures for 30 s. Verifications wait for it.
+ * a URL that is not OSS's. Its answers are remembered, failures for 30 s. Verifications wait for it; when
+ * it fails, they end with reason `key_unavailable` and its message.
  *
- * `context`: passed to `fetch_key` as it is; it belongs to the library from this call on, whatever
- * becomes of it.
- * `drop`: frees `context`; may be NULL.
+ * `context`: passed to `fetch_key`, and to `release`, which may be NULL, once these options and all
+ * verifiers made of them are freed, or at once if `fetch_key` is NULL.
  *
  * Default: the present key is built in; another one is fetched from OSS's own host by https within 5 s,
  * following no redirect, through the proxy of the environment (`HTTPS_PROXY`).
  */
 void osscb_verifier_options_set_fetch_key(struct osscb_verifier_options *options,
-                                          osscb_fetch_key fetch_key,
-                                          void *context,
-                                          osscb_drop drop);
-
-/**
- * Gives the key: `pem_len` bytes, copied. The last call for an answer counts.
- */
-void osscb_key_answer_set_pem(struct osscb_key_answer *answer, const void *pem, size_t pem_len);
-
-/**
- * Says why there is no key: it becomes part of the error's message. The last call for an answer counts.
- */
-void osscb_key_answer_set_failure(struct osscb_key_answer *answer, struct osscb_str message);
+                                          osscb_fetch_key_function fetch_key,
+                                          osscb_release_function release,
+                                          void *context);
 
 /**
  * Refuses replays by a function of yours. It needs a seal secret.
  *
- * `context`: passed to `first_use` as it is; it belongs to the library from this call on, whatever becomes
- * of it.
- * `drop`: frees `context`; may be NULL.
+ * `context`: passed to `first_use`, and to `release`, which may be NULL, once these options and all
+ * verifiers made of them are freed, or at once if `first_use` is NULL.
  *
  * Default: none; replays within the expiry are accepted.
  */
 void osscb_verifier_options_set_first_use(struct osscb_verifier_options *options,
-                                          osscb_first_use first_use,
-                                          void *context,
-                                          osscb_drop drop);
+                                          osscb_first_use_function first_use,
+                                          osscb_release_function release,
+                                          void *context);
 
 /**
  * Frees options. Verifiers made with them stay.

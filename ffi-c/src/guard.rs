@@ -35,6 +35,10 @@ impl Failure {
         })
     }
 
+    pub fn of(kind: ErrorKind, message: impl Into<String>) -> Failure {
+        Failure::Own(OwnFailure { kind, field: None, message: message.into(), hint: None })
+    }
+
     pub fn with_hint(mut self, text: &'static str) -> Failure {
         if let Failure::Own(own) = &mut self {
             own.hint = Some(text);

@@ -2,6 +2,9 @@
 
 use std::ffi::{CStr, CString};
 use std::os::raw::{c_char, c_void};
+#[cfg(unix)]
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use crate::guard::{Failure, guarded};
 
@@ -142,6 +145,23 @@ impl osscb_str {
         // SAFETY: the caller's promise.
         let text = unsafe { self.check(field) }?;
         Ok((!self.ptr.is_null()).then_some(text))
+    }
+
+    /// As [`check`](osscb_str::check), for the path of a file: on Unix any bytes will do.
+    ///
+    /// # Safety
+    /// As for [`bytes`](osscb_str::bytes).
+    pub(crate) unsafe fn path(self, field: &str) -> Result<PathBuf, Failure> {
+        // SAFETY: the caller's promise.
+        #[cfg(unix)]
+        let path = PathBuf::from(std::ffi::OsStr::from_bytes(unsafe { self.bytes(field) }?));
+        // SAFETY: as above.
+        #[cfg(not(unix))]
+        let path = PathBuf::from(unsafe { self.check(field) }?);
+        match path.as_os_str().is_empty() {
+            true => Err(Failure::argument(field, "is empty")),
+            false => Ok(path),
+        }
     }
 }
 

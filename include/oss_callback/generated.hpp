@@ -294,7 +294,7 @@ struct ClientOptions {
     std::optional<std::uint64_t> retries{};
 };
 
-/// Options of one upload. All are optional.
+/// Options of one upload in one request. All are optional.
 struct PutOptions {
     /// Media type of the object.
     ///
@@ -397,6 +397,138 @@ struct PutOptions {
     ///
     /// Default: if_not_stored.
     std::optional<CallbackRetry> callback_retry{};
+};
+
+/// Options of one upload of any size. All are optional.
+struct UploadOptions {
+    /// Media type of the object.
+    ///
+    /// Default: guessed from the key's extension; `application/octet-stream` when it tells nothing.
+    std::optional<std::string> content_type{};
+
+    /// Base64 of the data's MD5, which OSS checks; `auto` has it computed.
+    ///
+    /// Default: none: the CRC-64 is checked anyway.
+    std::optional<std::string> content_md5{};
+
+    /// `Cache-Control` that OSS serves with the object.
+    ///
+    /// Default: none.
+    std::optional<std::string> cache_control{};
+
+    /// `Content-Disposition` that OSS serves with the object.
+    ///
+    /// Default: none.
+    std::optional<std::string> content_disposition{};
+
+    /// `Content-Encoding` that OSS serves with the object. The data is stored as given.
+    ///
+    /// Default: none.
+    std::optional<std::string> content_encoding{};
+
+    /// `Expires` that OSS serves with the object, as an HTTP date.
+    ///
+    /// Default: none.
+    std::optional<std::string> expires{};
+
+    /// Who may read or write the object.
+    ///
+    /// Default: the bucket's.
+    std::optional<ObjectAcl> acl{};
+
+    /// Storage class of the object.
+    ///
+    /// Default: the bucket's.
+    std::optional<StorageClass> storage_class{};
+
+    /// Tags of the object; names and values are percent-encoded for you.
+    ///
+    /// Default: none. Range: at most 10.
+    Pairs tagging{};
+
+    /// User metadata, sent as `x-oss-meta-NAME`. Names are letters, digits and `-`, and are
+    /// lowercased; values are visible ASCII.
+    ///
+    /// Default: none. Range: at most 8 KB together.
+    Pairs metadata{};
+
+    /// How OSS encrypts the object at rest.
+    ///
+    /// Default: the bucket's.
+    std::optional<ServerSideEncryption> server_side_encryption{};
+
+    /// KMS key id, with `server_side_encryption` KMS.
+    ///
+    /// Default: the default KMS key.
+    std::optional<std::string> server_side_encryption_key_id{};
+
+    /// Algorithm for the data itself, with `server_side_encryption` KMS.
+    ///
+    /// Default: AES256.
+    std::optional<ServerSideDataEncryption> server_side_data_encryption{};
+
+    /// Refuse the upload (409 `FileAlreadyExists`) if the key is taken. OSS ignores it in versioned
+    /// buckets.
+    ///
+    /// Default: false.
+    std::optional<bool> forbid_overwrite{};
+
+    /// Bandwidth limit that OSS applies to this upload, in bit/s.
+    ///
+    /// Default: none. Range: 819200 to 838860800.
+    std::optional<std::uint64_t> traffic_limit{};
+
+    /// Further request headers, sent and signed as they are. Those that the library sets itself are
+    /// refused.
+    ///
+    /// Default: none.
+    Pairs headers{};
+
+    /// Whether the callback travels in headers or in the URL's query.
+    ///
+    /// Default: header.
+    std::optional<CallbackPlacement> callback_in{};
+
+    /// Longest time for this call, in place of the client's.
+    ///
+    /// Default: the client's. Range: above 0.
+    std::optional<std::chrono::milliseconds> timeout{};
+
+    /// What to do when the request was handed over whole and its answer was lost, so that the
+    /// callback may have been made. `if_not_stored` looks (HeadObject, which the key must be
+    /// allowed to do): what is not stored is sent again, what is stored ends with
+    /// `outcome_unknown`. `never` ends with the error. `always` sends again, and the application
+    /// server must bear a second callback for one upload.
+    ///
+    /// Default: if_not_stored.
+    std::optional<CallbackRetry> callback_retry{};
+
+    /// Sources shorter than this many bytes go in one PutObject, others in parts. Sources of
+    /// unknown length go in parts, unless they end within the first one.
+    ///
+    /// Default: 16777216 (16 MiB). Range: at most 5368709120 (5 GiB).
+    std::optional<std::uint64_t> threshold{};
+
+    /// Bytes in a part. Without it, parts are as large as 10,000 of them must be to hold the
+    /// source; those of a source of unknown length double with every thousandth.
+    ///
+    /// Default: 8388608 (8 MiB), or what the source needs. Range: 102400 (100 KiB) to 5368709120 (5
+    /// GiB).
+    std::optional<std::uint64_t> part_size{};
+
+    /// How many parts are under way at once. A file is read piece by piece; any other stream takes
+    /// this many parts and one more of memory.
+    ///
+    /// Default: 4. Range: 1 to 64.
+    std::optional<std::uint64_t> parallel{};
+
+    /// Path of a file that remembers the upload, so that one that was cancelled, failed or killed
+    /// goes on where it was when the same call is made again. It holds no secret, is replaced as a
+    /// whole, and is removed in the end. Needs a source that is a path. Without it, an upload that
+    /// fails is aborted, and OSS keeps no parts.
+    ///
+    /// Default: none.
+    std::optional<std::string> checkpoint{};
 };
 
 /// Options of a `Callback`.
@@ -525,9 +657,10 @@ struct VerifierOptions {
     const Callback *callback = nullptr;
 
     /// Gets the PEM of the official key at a URL, in place of this library's own way. It replaces the
-    /// fetching and the key that is built in, never the rule for key URLs. What it throws becomes a
-    /// `VerificationError` with reason `key_unavailable`. May be called from several threads at once.
-    /// Set a short timeout, follow no redirects, and read no more than 16 KiB.
+    /// fetching and the key that is built in, never the rule for key URLs. What it throws is nested in a
+    /// `VerificationError` with reason `key_unavailable`. May be called from several threads at once, and
+    /// must not verify by the same verifier. Set a short timeout, follow no redirects, and read no more
+    /// than 16 KiB.
     ///
     /// Default: the present key is built in; another one is fetched from OSS's own host by https.
     std::function<std::string(const std::string &url)> fetch_key{};
@@ -912,6 +1045,78 @@ inline void apply(osscb_put_options *to, const PutOptions &from) {
     }
     if (from.callback_retry) {
         osscb_put_options_set_callback_retry(to, static_cast<osscb_callback_retry>(*from.callback_retry));
+    }
+}
+
+inline void apply(osscb_upload_options *to, const UploadOptions &from) {
+    if (from.content_type) {
+        osscb_upload_options_set_content_type(to, lend(*from.content_type));
+    }
+    if (from.content_md5) {
+        osscb_upload_options_set_content_md5(to, lend(*from.content_md5));
+    }
+    if (from.cache_control) {
+        osscb_upload_options_set_cache_control(to, lend(*from.cache_control));
+    }
+    if (from.content_disposition) {
+        osscb_upload_options_set_content_disposition(to, lend(*from.content_disposition));
+    }
+    if (from.content_encoding) {
+        osscb_upload_options_set_content_encoding(to, lend(*from.content_encoding));
+    }
+    if (from.expires) {
+        osscb_upload_options_set_expires(to, lend(*from.expires));
+    }
+    if (from.acl) {
+        osscb_upload_options_set_acl(to, static_cast<osscb_object_acl>(*from.acl));
+    }
+    if (from.storage_class) {
+        osscb_upload_options_set_storage_class(to, static_cast<osscb_storage_class>(*from.storage_class));
+    }
+    for (const auto &pair : from.tagging) {
+        osscb_upload_options_add_tag(to, lend(pair.first), lend(pair.second));
+    }
+    for (const auto &pair : from.metadata) {
+        osscb_upload_options_add_meta(to, lend(pair.first), lend(pair.second));
+    }
+    if (from.server_side_encryption) {
+        osscb_upload_options_set_server_side_encryption(to, static_cast<osscb_server_side_encryption>(*from.server_side_encryption));
+    }
+    if (from.server_side_encryption_key_id) {
+        osscb_upload_options_set_server_side_encryption_key_id(to, lend(*from.server_side_encryption_key_id));
+    }
+    if (from.server_side_data_encryption) {
+        osscb_upload_options_set_server_side_data_encryption(to, static_cast<osscb_server_side_data_encryption>(*from.server_side_data_encryption));
+    }
+    if (from.forbid_overwrite) {
+        osscb_upload_options_set_forbid_overwrite(to, *from.forbid_overwrite);
+    }
+    if (from.traffic_limit) {
+        osscb_upload_options_set_traffic_limit(to, *from.traffic_limit);
+    }
+    for (const auto &pair : from.headers) {
+        osscb_upload_options_add_header(to, lend(pair.first), lend(pair.second));
+    }
+    if (from.callback_in) {
+        osscb_upload_options_set_callback_in(to, static_cast<osscb_callback_placement>(*from.callback_in));
+    }
+    if (from.timeout) {
+        osscb_upload_options_set_timeout_ms(to, count(*from.timeout));
+    }
+    if (from.callback_retry) {
+        osscb_upload_options_set_callback_retry(to, static_cast<osscb_callback_retry>(*from.callback_retry));
+    }
+    if (from.threshold) {
+        osscb_upload_options_set_threshold(to, *from.threshold);
+    }
+    if (from.part_size) {
+        osscb_upload_options_set_part_size(to, *from.part_size);
+    }
+    if (from.parallel) {
+        osscb_upload_options_set_parallel(to, *from.parallel);
+    }
+    if (from.checkpoint) {
+        osscb_upload_options_set_checkpoint(to, lend(*from.checkpoint));
     }
 }
 

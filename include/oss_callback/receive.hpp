@@ -18,8 +18,18 @@
 #ifndef OSS_CALLBACK_RECEIVE_HPP
 #define OSS_CALLBACK_RECEIVE_HPP
 
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "../oss_callback.hpp"
 
@@ -92,40 +102,40 @@ inline std::chrono::system_clock::time_point moment(std::int64_t seconds) {
     return std::chrono::system_clock::time_point(std::chrono::seconds(seconds));
 }
 
-/// What `first_use` has thrown on this thread, on its way around C.
-inline std::exception_ptr &thrown_by_first_use() noexcept {
-    thread_local std::exception_ptr thrown;
-    return thrown;
-}
+/// What functions of the program's have thrown on this thread, on its way around C.
+struct Thrown {
+    std::exception_ptr by_fetch_key{};
+    std::exception_ptr by_first_use{};
+
+    static Thrown &here() noexcept {
+        thread_local Thrown thrown;
+        return thrown;
+    }
+};
 
 /// The functions of `VerifierOptions` as C calls them. No exception leaves them.
-struct Functions {
+struct VerifierFunctions {
     using FetchKey = decltype(VerifierOptions::fetch_key);
     using FirstUse = decltype(VerifierOptions::first_use);
 
-    static void fetch_key(void *context, const char *url, osscb_key_answer *answer) noexcept {
+    static bool fetch_key(void *context, const char *url, osscb_key *key, osscb_failure *failure) noexcept {
         try {
-            const std::string pem = (*static_cast<const FetchKey *>(context))(url);
-            osscb_key_answer_set_pem(answer, pem.data(), pem.size());
-        } catch (const std::exception &error) {
-            osscb_key_answer_set_failure(answer, lend(std::string_view(error.what())));
+            const std::string pem = in_context<const FetchKey>(context)(url);
+            osscb_key_set(key, pem.data(), pem.size());
+            return true;
         } catch (...) {
-            osscb_key_answer_set_failure(answer, OSSCB_STR("fetch_key threw what is no std::exception"));
+            Thrown::here().by_fetch_key = kept(failure);
+            return false;
         }
     }
 
     static bool first_use(void *context, const char *nonce, std::int64_t expires_at) noexcept {
         try {
-            return (*static_cast<const FirstUse *>(context))(nonce, moment(expires_at));
+            return in_context<const FirstUse>(context)(nonce, moment(expires_at));
         } catch (...) {
-            thrown_by_first_use() = std::current_exception();
+            Thrown::here().by_first_use = std::current_exception();
             return false;
         }
-    }
-
-    template <typename Function>
-    static void drop(void *context) noexcept {
-        delete static_cast<Function *>(context);
     }
 };
 
@@ -252,18 +262,18 @@ public:
               if (options.callback != nullptr) {
                   osscb_verifier_options_set_callback(filled.get(), options.callback->get());
               }
-              using detail::Functions;
+              using detail::VerifierFunctions;
               if (options.fetch_key) {
-                  using Function = Functions::FetchKey;
-                  osscb_verifier_options_set_fetch_key(filled.get(), &Functions::fetch_key,
-                                                       new Function(options.fetch_key),
-                                                       &Functions::drop<Function>);
+                  using Function = const VerifierFunctions::FetchKey;
+                  osscb_verifier_options_set_fetch_key(
+                      filled.get(), &VerifierFunctions::fetch_key, &detail::release_shared<Function>,
+                      detail::shared_context(std::make_shared<Function>(options.fetch_key)));
               }
               if (options.first_use) {
-                  using Function = Functions::FirstUse;
-                  osscb_verifier_options_set_first_use(filled.get(), &Functions::first_use,
-                                                       new Function(options.first_use),
-                                                       &Functions::drop<Function>);
+                  using Function = const VerifierFunctions::FirstUse;
+                  osscb_verifier_options_set_first_use(
+                      filled.get(), &VerifierFunctions::first_use, &detail::release_shared<Function>,
+                      detail::shared_context(std::make_shared<Function>(options.first_use)));
               }
               return osscb_verifier_new(filled.get(), out, error);
           })) {}
@@ -276,26 +286,17 @@ public:
     ///
     /// Throws `VerificationError` with the failed check as `reason()` and, where it can be told, the accident
     /// that explains it as `hint()`. Both are for your log: to the sender answer `Answer::refusal`. What
-    /// `first_use` throws comes out as it is.
+    /// `first_use` throws comes out as it is; what `fetch_key` throws is nested in the error of the call that
+    /// asked it.
     template <typename Headers = Pairs>
     CallbackEvent verify(std::string_view method, std::string_view target, const Headers &headers,
                          std::string_view body, Time now = std::chrono::system_clock::now()) const {
         const auto lent = detail::lend_headers(headers);
-        detail::thrown_by_first_use() = nullptr;
-        osscb_event *event = nullptr;
-        osscb_error *error = nullptr;
-        const osscb_status status = osscb_verifier_verify_at(
-            handle_.get(), detail::lend(method), detail::lend(target), lent.data(), lent.size(), body.data(),
-            body.size(), detail::seconds(now), &event, &error);
-        if (auto thrown = std::exchange(detail::thrown_by_first_use(), nullptr)) {
-            const CallbackEvent owner(event);
-            osscb_error_free(error);
-            std::rethrow_exception(std::move(thrown));
-        }
-        if (status != OSSCB_STATUS_OK) {
-            detail::raise(status, error);
-        }
-        return CallbackEvent(event);
+        return CallbackEvent(judged<osscb_event *>([&](osscb_event **event, osscb_error **error) {
+            return osscb_verifier_verify_at(handle_.get(), detail::lend(method), detail::lend(target),
+                                            lent.data(), lent.size(), body.data(), body.size(),
+                                            detail::seconds(now), event, error);
+        }));
     }
 
     /// Verifies the signature only, not the body or the seal: for bodies that are neither form nor JSON.
@@ -303,19 +304,37 @@ public:
     void verify_signature(std::string_view method, std::string_view target, const Headers &headers,
                           std::string_view body) const {
         const auto lent = detail::lend_headers(headers);
-        osscb_error *error = nullptr;
-        const osscb_status status =
-            osscb_verifier_verify_signature(handle_.get(), detail::lend(method), detail::lend(target), lent.data(),
-                                            lent.size(), body.data(), body.size(), &error);
-        if (status != OSSCB_STATUS_OK) {
-            detail::raise(status, error);
-        }
+        judged<bool>([&](bool *, osscb_error **error) {
+            return osscb_verifier_verify_signature(handle_.get(), detail::lend(method), detail::lend(target),
+                                                   lent.data(), lent.size(), body.data(), body.size(), error);
+        });
     }
 
     /// The C handle, which stays with this object.
     const osscb_verifier *get() const noexcept { return handle_.get(); }
 
 private:
+    /// What a verification gives, or its failure, with what the program's own functions threw.
+    template <typename T, typename Call>
+    static T judged(Call &&call) {
+        T out{};
+        osscb_error *error = nullptr;
+        detail::Thrown::here() = detail::Thrown();
+        const osscb_status status = call(&out, &error);
+        const detail::Thrown thrown = std::exchange(detail::Thrown::here(), detail::Thrown());
+        if (status == OSSCB_STATUS_OK) {
+            return out;
+        }
+        if (thrown.by_first_use) {
+            osscb_error_free(error);
+            std::rethrow_exception(thrown.by_first_use);
+        }
+        if (status == OSSCB_STATUS_VERIFICATION && thrown.by_fetch_key) {
+            detail::raise_nested<VerificationError>(error, thrown.by_fetch_key);
+        }
+        detail::raise(status, error);
+    }
+
     detail::Handle<osscb_verifier, &osscb_verifier_free> handle_;
 };
 
@@ -331,11 +350,13 @@ struct Confirmation {
 };
 
 inline Confirmation Client::confirm(const CallbackEvent &event, const Cancel *cancel) const {
-    const detail::Handle<osscb_confirmation, &osscb_confirmation_free> found(
-        detail::made<osscb_confirmation>([&](osscb_confirmation **out, osscb_error **error) {
-            return osscb_client_confirm(handle_.get(), event.get(), cancel == nullptr ? nullptr : cancel->get(),
-                                        out, error);
-        }));
+    osscb_confirmation *made = nullptr;
+    osscb_error *error = nullptr;
+    const osscb_status status = osscb_client_confirm(handle_.get(), event.get(), raw(cancel), &made, &error);
+    if (status != OSSCB_STATUS_OK) {
+        failed(status, error);
+    }
+    const detail::Handle<osscb_confirmation, &osscb_confirmation_free> found(made);
     Confirmation out;
     out.etag = detail::maybe(osscb_confirmation_etag(found.get()));
     if (std::uint64_t size = 0; osscb_confirmation_size(found.get(), &size)) {

@@ -21,7 +21,6 @@ static long resident_bytes(void) {
     return pages * sysconf(_SC_PAGESIZE);
 }
 
-/* A failed and a successful upload, an option refused, a callback, a signature. */
 /* A callback that is accepted, and one that is not. */
 static void receive_two(void) {
     const osscb_pair headers[] = {
@@ -46,6 +45,29 @@ static void receive_two(void) {
     osscb_verifier_free(verifier);
 }
 
+static bool go_on(void *context, const osscb_progress *progress) {
+    (void)context;
+    return progress->size > 0;
+}
+
+/* A stream by a call that blocks, and one that breaks by a call that is started. */
+static void sources(const osscb_client *client, const osscb_callback *callback) {
+    stream whole = {0};
+    whole.size = 1000;
+    outcome out = upload(client, "json/a", source_of(&whole, 1000), callback, NULL, NULL, go_on, NULL);
+    succeeded(&out);
+    release(&out);
+    stream broken = whole;
+    broken.at = 0;
+    broken.failure = "broken";
+    broken.answer = -1;
+    broken.fail_at = 10;
+    out = send_source(BY_STARTED_PUT, client, "json/a", source_of(&broken, 1000), callback);
+    CHECK(out.status == OSSCB_STATUS_SOURCE && whole.released == 1);
+    release(&out);
+}
+
+/* A failed and a successful upload, streams, an option refused, a callback, a signature. */
 static void one_round(const osscb_client *client, const osscb_callback *callback, const osscb_signer *signer) {
     osscb_put_options *options = osscb_put_options_new();
     osscb_put_options_add_meta(options, OSSCB_STR("name"), OSSCB_STR("value"));
@@ -60,6 +82,7 @@ static void one_round(const osscb_client *client, const osscb_callback *callback
     release(&bad);
     release(&good);
     osscb_put_options_free(options);
+    sources(client, callback);
 
     osscb_callback *other = callback_to("http://app.example.com/cb", json_body("{\"o\":${object}}"));
     osscb_string preview = {NULL, 0};

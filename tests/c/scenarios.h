@@ -11,6 +11,8 @@
 TABLE(upload_tests);
 TABLE(failure_tests);
 TABLE(life_tests);
+TABLE(source_tests);
+TABLE(completion_tests);
 TABLE(vector_tests);
 TABLE(verify_tests);
 TABLE(receive_tests);

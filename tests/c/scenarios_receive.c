@@ -19,7 +19,7 @@ static osscb_callback *sealed(void) {
 typedef struct nonces {
     char last[65];
     int64_t expires_at;
-    int dropped;
+    int released;
 } nonces;
 
 static bool is_first(void *context, const char *nonce, int64_t expires_at) {
@@ -32,8 +32,8 @@ static bool is_first(void *context, const char *nonce, int64_t expires_at) {
     return true;
 }
 
-static void drop_nonces(void *context) {
-    ((nonces *)context)->dropped++;
+static void release_nonces(void *context) {
+    ((nonces *)context)->released++;
 }
 
 static osscb_verifier *demanding(osscb_str first_secret, osscb_str second_secret, nonces *nonces) {
@@ -43,7 +43,7 @@ static osscb_verifier *demanding(osscb_str first_secret, osscb_str second_secret
         osscb_verifier_options_add_seal_secret(options, second_secret);
     }
     if (nonces != NULL) {
-        osscb_verifier_options_set_first_use(options, is_first, nonces, drop_nonces);
+        osscb_verifier_options_set_first_use(options, is_first, release_nonces, nonces);
     }
     return verifier_of(options);
 }
@@ -84,7 +84,7 @@ static void seal_is_demanded_and_used_once(void) {
     refused(&out, "replayed");
     dismiss(&out);
     osscb_verifier_free(verifier);
-    CHECK(seen.dropped == 1);
+    CHECK(seen.released == 1);
     is_judged(demanding(SECRET, other, NULL), &request, OSSCB_NOW, NULL);
     is_judged(demanding(SECRET, OSSCB_NO_STR, NULL), &without, OSSCB_NOW, "seal_missing");
     is_judged(demanding(other, OSSCB_NO_STR, NULL), &request, OSSCB_NOW, "seal_wrong");

@@ -12,7 +12,7 @@ typedef struct served {
     int asked;
 } served;
 
-static void serve_key(void *context, const char *url, osscb_key_answer *answer) {
+static bool serve_key(void *context, const char *url, osscb_key *key, osscb_failure *failure) {
     served *self = context;
     self->asked++;
     for (size_t i = 0; i < self->keys->count; i++) {
@@ -21,11 +21,12 @@ static void serve_key(void *context, const char *url, osscb_key_answer *answer) 
         /* Fetched by https, whatever the request names. */
         if (strncmp(url, "https:", 6) == 0 && strchr(named, ':') != NULL &&
             strcmp(strchr(url, ':'), strchr(named, ':')) == 0) {
-            osscb_key_answer_set_pem(answer, pem, strlen(pem));
-            return;
+            osscb_key_set(key, pem, strlen(pem));
+            return true;
         }
     }
-    osscb_key_answer_set_failure(answer, OSSCB_STR("404"));
+    osscb_failure_set(failure, OSSCB_STR("404"));
+    return false;
 }
 
 /* What is expected: NULL for acceptance. Where OSS's samples contradict each other we refuse what no honest
@@ -77,7 +78,7 @@ static void check_vector(const json *vector) {
     osscb_str bytes = {body, base64_decoded(encoded, body)};
     received request = request_in(given, "request_target", bytes);
     osscb_verifier_options *options = osscb_verifier_options_new();
-    osscb_verifier_options_set_fetch_key(options, serve_key, &keys, NULL);
+    osscb_verifier_options_set_fetch_key(options, serve_key, NULL, &keys);
     osscb_verifier *verifier = verifier_of(options);
     verdict out = verify(verifier, &request);
     bool right = expected == NULL ? accepted(&out) && CHECK(keys.asked == 1) : refused(&out, expected);
@@ -242,30 +243,31 @@ static void altered_callback_is_refused_with_a_reason(void) {
 /* A key function and what it has seen. */
 typedef struct keys {
     int asked;
-    int dropped;
+    int released;
     bool fails;
     char url[256];
 } keys;
 
-static void fetch_key(void *context, const char *url, osscb_key_answer *answer) {
+static bool fetch_key(void *context, const char *url, osscb_key *key, osscb_failure *failure) {
     keys *self = context;
     self->asked++;
     snprintf(self->url, sizeof self->url, "%s", url);
     if (self->fails) {
-        osscb_key_answer_set_failure(answer, OSSCB_STR("the key store is closed"));
-    } else {
-        osscb_str pem = emulator_key();
-        osscb_key_answer_set_pem(answer, pem.ptr, pem.len);
+        osscb_failure_set(failure, OSSCB_STR("the key store is closed"));
+        return false;
     }
+    osscb_str pem = emulator_key();
+    osscb_key_set(key, pem.ptr, pem.len);
+    return true;
 }
 
-static void drop_keys(void *context) {
-    ((keys *)context)->dropped++;
+static void release_keys(void *context) {
+    ((keys *)context)->released++;
 }
 
 static osscb_verifier_options *fetching(keys *keys) {
     osscb_verifier_options *options = osscb_verifier_options_new();
-    osscb_verifier_options_set_fetch_key(options, fetch_key, keys, drop_keys);
+    osscb_verifier_options_set_fetch_key(options, fetch_key, release_keys, keys);
     return options;
 }
 
@@ -288,17 +290,17 @@ static void key_function_replaces_the_fetching_never_the_rule(void) {
         accepted(&out);
         dismiss(&out);
     }
-    CHECK(good.asked == 1 && good.dropped == 0);
+    CHECK(good.asked == 1 && good.released == 0);
     CHECK_TEXT(good.url, "https://gosspublic.alicdn.com/callback_pub_key_v1.pem");
     osscb_verifier_free(verifier);
-    CHECK(good.dropped == 1);
+    CHECK(good.released == 1);
     verifier = verifier_of(fetching(&bad));
     out = verify(verifier, &request);
     refused(&out, "key_unavailable");
     CHECK(strstr(osscb_error_message(out.error), "the key store is closed") != NULL);
     dismiss(&out);
     osscb_verifier_free(verifier);
-    CHECK(bad.asked == 1 && bad.dropped == 1);
+    CHECK(bad.asked == 1 && bad.released == 1);
     json_free(echo);
     osscb_client_free(client);
 }

@@ -4,6 +4,7 @@
 #include "oss_callback.hpp"
 #include "oss_callback/receive.hpp"
 #include "oss_callback/signer.hpp"
+#include "oss_callback/source.hpp"
 #include "oss_callback.h"
 
 #include <type_traits>
@@ -34,6 +35,11 @@ static_assert(!std::is_copy_constructible_v<CallbackReply>);
 static_assert(!std::is_copy_constructible_v<CallbackEvent> && std::is_nothrow_move_constructible_v<CallbackEvent>);
 static_assert(!std::is_copy_constructible_v<CallbackVerifier>);
 static_assert(std::is_copy_constructible_v<Confirmation> && std::is_copy_constructible_v<Answer>);
+static_assert(!std::is_copy_constructible_v<Source> && std::is_nothrow_move_constructible_v<Source>);
+// Text may mean a path or data: the program says which.
+static_assert(!std::is_convertible_v<const char *, Source> && !std::is_convertible_v<std::string, Source>);
+static_assert(std::is_convertible_v<std::filesystem::path, Source>);
+static_assert(std::is_convertible_v<std::istream &, Source>);
 static_assert(std::is_nothrow_copy_constructible_v<CallbackFailedError>);
 static_assert(std::is_base_of_v<ServiceError, CallbackFailedError>);
 static_assert(std::is_base_of_v<std::runtime_error, Error>);

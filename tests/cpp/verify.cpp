@@ -108,11 +108,22 @@ static void key_function_replaces_the_fetching_never_the_rule() {
     // The verifier's copy of the function is gone with it.
     CHECK(asked.use_count() == 1);
     from.fetch_key = [](const std::string &) -> std::string { throw std::runtime_error("the key store is closed"); };
-    auto message = refused(oss::CallbackVerifier(from), official, "key_unavailable");
-    CHECK(message.find("the key store is closed") != std::string::npos);
+    const oss::CallbackVerifier closed(from);
+    try {
+        official.verify(closed);
+        test_fail("nothing was thrown");
+    } catch (const oss::VerificationError &error) {
+        SAME(error.reason(), "key_unavailable");
+        CHECK(std::string(error.what()).find("the key store is closed") != std::string::npos);
+        const auto cause = thrown<std::runtime_error>([&] { std::rethrow_if_nested(error); });
+        SAME(cause ? cause->what() : "", "the key store is closed");
+    }
+    // Remembered for a while: asked no more, and so nothing is nested.
+    const auto again = thrown<oss::VerificationError>([&] { official.verify(closed); });
+    CHECK(again && dynamic_cast<const std::nested_exception *>(again.get()) == nullptr);
     from.fetch_key = [](const std::string &) -> std::string { throw 5; };
-    message = refused(oss::CallbackVerifier(from), official, "key_unavailable");
-    CHECK(message.find("no std::exception") != std::string::npos);
+    const auto message = refused(oss::CallbackVerifier(from), official, "key_unavailable");
+    CHECK(message.find("an exception that tells nothing") != std::string::npos);
 }
 
 static void a_template_may_come_of_a_callback() {

@@ -6,15 +6,22 @@
 use std::path::Path;
 
 /// In the order in which their items stand in the header.
-const SOURCES: [&str; 19] = [
+const SOURCES: [&str; 26] = [
     "library",
     "text",
     "error",
+    "function",
     "options",
     "generated",
+    "credentials",
     "callback",
     "cancel",
     "client",
+    "source",
+    "progress",
+    "upload",
+    "completions",
+    "start",
     "reply",
     "pairs",
     "signer_options",

@@ -83,7 +83,7 @@ impl Client {
         };
         let inner = Arc::clone(&self.inner);
         let ask = |transport| async move { question.ask(&inner, transport).await };
-        self.inner.engines.start(None, ask, done);
+        self.inner.engines.start(None, Lease::default(), ask, done);
     }
 
     fn confirm_interruptibly(

@@ -7,9 +7,10 @@ use super::Output;
 use super::api::{Api, ApiOption, Fact, OptionType, camel};
 use super::c::{comment, constant, enums, option_doc, snake};
 
-const STRUCTS: [(&str, &str, &str); 4] = [
+const STRUCTS: [(&str, &str, &str); 5] = [
     ("client", "ClientOptions", "Options of a `Client`."),
-    ("put", "PutOptions", "Options of one upload. All are optional."),
+    ("put", "PutOptions", "Options of one upload in one request. All are optional."),
+    ("upload", "UploadOptions", "Options of one upload of any size. All are optional."),
     ("callback", "CallbackOptions", "Options of a `Callback`."),
     ("verifier", "VerifierOptions", "Options of a `CallbackVerifier`. All are optional."),
 ];
@@ -111,9 +112,10 @@ fn extras(out: &mut String, group: &str) {
             "\n    /// In place of `template_` and `template_type`: those of this callback. It is looked at by the\n    \
              /// constructor only.\n    const Callback *callback = nullptr;\n\n    \
              /// Gets the PEM of the official key at a URL, in place of this library's own way. It replaces the\n    \
-             /// fetching and the key that is built in, never the rule for key URLs. What it throws becomes a\n    \
-             /// `VerificationError` with reason `key_unavailable`. May be called from several threads at once.\n    \
-             /// Set a short timeout, follow no redirects, and read no more than 16 KiB.\n    ///\n    \
+             /// fetching and the key that is built in, never the rule for key URLs. What it throws is nested in a\n    \
+             /// `VerificationError` with reason `key_unavailable`. May be called from several threads at once, and\n    \
+             /// must not verify by the same verifier. Set a short timeout, follow no redirects, and read no more\n    \
+             /// than 16 KiB.\n    ///\n    \
              /// Default: the present key is built in; another one is fetched from OSS's own host by https.\n    \
              std::function<std::string(const std::string &url)> fetch_key{};\n\n    \
              /// Asked last, of every seal that is right, whether this is the first time. Remember the nonce until\n    \
