@@ -77,7 +77,7 @@ pub unsafe extern "C" fn osscb_client_confirm(
             (client, handle(event, "event")?, cancel)
         };
         let found = match cancel {
-            Some(cancel) => client.confirm_cancellable(&event.event, &cancel),
+            Some(cancel) => client.confirm_until(&event.event, &cancel),
             None => client.confirm(&event.event),
         }?;
         // SAFETY: the caller lets us write there.

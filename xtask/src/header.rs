@@ -6,7 +6,7 @@
 use std::path::Path;
 
 /// In the order in which their items stand in the header.
-const SOURCES: [&str; 26] = [
+const SOURCES: &[&str] = &[
     "library",
     "text",
     "error",

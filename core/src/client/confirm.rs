@@ -50,11 +50,11 @@ impl Client {
         self.confirm_interruptibly(event, None, None)
     }
 
-    /// [`confirm`](Client::confirm) that another thread can end by `cancel`.
+    /// [`confirm`](Client::confirm) that `cancel` ends.
     ///
     /// # Errors
-    /// As [`confirm`](Client::confirm); `cancelled` once `cancel` is.
-    pub fn confirm_cancellable(&self, event: &CallbackEvent, cancel: &Cancel) -> Result<Confirmation> {
+    /// As [`confirm`](Client::confirm); `cancelled` once the token is.
+    pub fn confirm_until(&self, event: &CallbackEvent, cancel: &Cancel) -> Result<Confirmation> {
         self.confirm_interruptibly(event, Some(cancel), None)
     }
 

@@ -9,7 +9,7 @@ use super::api::{Api, ApiOption, OptionType, camel};
 /// Long enough to read, short enough that the header's lines stay within a screen.
 const DOC_WIDTH: usize = 92;
 
-pub const GROUPS: [(&str, &str); 5] = [
+pub const GROUPS: &[(&str, &str)] = &[
     ("client", "osscb_client_options"),
     ("put", "osscb_put_options"),
     ("upload", "osscb_upload_options"),
@@ -34,7 +34,7 @@ pub fn bindings(api: &Api) -> Output {
     for option in enums(api) {
         enumeration(&mut out, option);
     }
-    for (group, handle) in GROUPS {
+    for &(group, handle) in GROUPS {
         for option in api.group(group) {
             setter(&mut out, option, handle);
         }

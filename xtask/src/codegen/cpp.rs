@@ -7,7 +7,7 @@ use super::Output;
 use super::api::{Api, ApiOption, Fact, OptionType, camel};
 use super::c::{comment, constant, enums, option_doc, snake};
 
-const STRUCTS: [(&str, &str, &str); 5] = [
+const STRUCTS: &[(&str, &str, &str)] = &[
     ("client", "ClientOptions", "Options of a `Client`."),
     ("put", "PutOptions", "Options of one upload in one request. All are optional."),
     ("upload", "UploadOptions", "Options of one upload of any size. All are optional."),
@@ -33,7 +33,7 @@ pub fn header(api: &Api) -> Output {
     for option in enums(api) {
         enumeration(&mut out, option);
     }
-    for (group, name, text) in STRUCTS {
+    for &(group, name, text) in STRUCTS {
         options(&mut out, api, group, name, text);
     }
     errors(&mut out, api);
@@ -240,7 +240,7 @@ fn apply(out: &mut String, api: &Api) {
          template <typename Number, typename Unit>\nstd::uint64_t count(std::chrono::duration<Number, Unit> time) noexcept {\n\
          \x20   return time.count() < 0 ? 0 : static_cast<std::uint64_t>(time.count());\n}\n",
     );
-    for (group, name, _) in STRUCTS {
+    for &(group, name, _) in STRUCTS {
         let handle = format!("osscb_{group}_options");
         writeln!(out, "inline void apply({handle} *to, const {name} &from) {{").expect("writing to a String");
         for option in api.group(group) {

@@ -144,13 +144,13 @@ fn a_question_can_be_cancelled_from_another_thread() {
             std::thread::sleep(Duration::from_millis(50));
             cancel.cancel();
         });
-        let error = client.confirm_cancellable(&claims, &cancel).unwrap_err();
+        let error = client.confirm_until(&claims, &cancel).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
     });
     assert!(begun.elapsed() < Duration::from_secs(5));
     let cancelled = Cancel::new();
     cancelled.cancel();
-    assert_eq!(client.confirm_cancellable(&claims, &cancelled).unwrap_err().kind(), ErrorKind::Cancelled);
+    assert_eq!(client.confirm_until(&claims, &cancelled).unwrap_err().kind(), ErrorKind::Cancelled);
 }
 
 #[test]
