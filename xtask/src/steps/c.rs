@@ -60,7 +60,9 @@ fn run(run: &mut Run) -> Result<(), String> {
     }
     let testbed = Testbed::start(run)?;
     for (kind, flags) in [("plain", &[][..]), ("sanitized", &SANITIZERS)] {
-        for (name, files) in [("boundary", &["boundary.c", "boundary_sources.c"][..]), ("scenarios", &SCENARIOS)] {
+        for (name, files) in
+            [("boundary", &["boundary.c", "boundary_sources.c"][..]), ("scenarios", &SCENARIOS)]
+        {
             let program = program(run, &library, &format!("{name}-{kind}"), files, flags)?;
             run.tests(with(&testbed, run.command(&program)))?;
             if kind == "plain" {
@@ -91,7 +93,8 @@ pub fn examples(
     std::fs::write(&film, vec![7; 17 << 20]).map_err(|e| format!("{}: {e}", film.display()))?;
     for name in ["put_with_callback", "upload_file"] {
         let source = format!("ffi-c/examples/{name}.{ending}");
-        let mut command = with(testbed, run.command(build(run, &source, &format!("example-{name}-{ending}"))?));
+        let mut command =
+            with(testbed, run.command(build(run, &source, &format!("example-{name}-{ending}"))?));
         command.env("CALLBACK_URL", format!("{app}/ok")).arg(&film);
         // What it says of its progress comes behind.
         let answer = |said: String| same(said.lines().next().unwrap_or_default(), r#"{"Status":"OK"}"#);
