@@ -23,6 +23,9 @@ const INTERRUPT_INTERVAL: Duration = Duration::from_millis(50);
 /// Engines that lay idle for longer are dropped, and their connections with them.
 const IDLE_ENGINE_MAX: Duration = Duration::from_secs(50);
 
+/// How long the connections of a call that has ended in the background may take to let go of its data.
+const LET_GO: Duration = Duration::from_millis(20);
+
 /// Two background threads serve thousands of calls in flight: they only shovel bytes.
 const BACKGROUND_THREADS_MAX: usize = 2;
 
@@ -81,7 +84,7 @@ pub(crate) struct Engines {
 struct Generation {
     process: u32,
     idle: Mutex<Vec<Idle>>,
-    background: Mutex<Vec<Arc<Background>>>,
+    background: Arc<Mutex<Vec<Arc<Background>>>>,
     turn: AtomicUsize,
     next: OnceLock<Box<Generation>>,
 }
@@ -107,7 +110,7 @@ impl Generation {
         Generation {
             process: std::process::id(),
             idle: Mutex::default(),
-            background: Mutex::default(),
+            background: Arc::default(),
             turn: AtomicUsize::new(0),
             next: OnceLock::new(),
         }
@@ -181,9 +184,13 @@ impl Engines {
     }
 
     /// Starts a call on a background thread; `done` is called there with its outcome.
+    ///
+    /// Where a connection holds on to the call's data after its end, its thread gets no more calls, and
+    /// goes with its last one, and all its connections with it.
     pub fn start<T, F>(
         &self,
         cancel: Option<Cancel>,
+        lease: Lease,
         call: impl FnOnce(Arc<dyn Transport>) -> F,
         done: impl FnOnce(Result<T>) + Send + 'static,
     ) where
@@ -193,8 +200,16 @@ impl Engines {
         match self.background() {
             Ok(background) => {
                 let work = call(Arc::clone(&background.transport));
-                background.handle.spawn(async move {
+                let all = Arc::clone(&self.generation.current().background);
+                background.handle.clone().spawn(async move {
                     done(until_cancelled(cancel.as_ref(), work).await);
+                    if lease.is_held() {
+                        tokio::time::sleep(LET_GO).await;
+                    }
+                    if lease.is_held() {
+                        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                        all.retain(|other| !Arc::ptr_eq(other, &background));
+                    }
                 });
             }
             Err(error) => done(Err(error)),
@@ -224,9 +239,14 @@ impl Drop for Engines {
             if current.process != process {
                 let idle = std::mem::take(current.idle.get_mut().unwrap_or_else(PoisonError::into_inner));
                 std::mem::forget(idle);
-                let all =
-                    std::mem::take(current.background.get_mut().unwrap_or_else(PoisonError::into_inner));
-                std::mem::forget(all);
+                match Arc::get_mut(&mut current.background) {
+                    Some(all) => {
+                        let all = std::mem::take(all.get_mut().unwrap_or_else(PoisonError::into_inner));
+                        std::mem::forget(all);
+                    }
+                    // Not by its lock, which a thread of the parent's may have held.
+                    None => std::mem::forget(Arc::clone(&current.background)),
+                }
             }
             generation = current.next.get_mut().map(|next| &mut **next);
         }
@@ -384,7 +404,7 @@ mod tests {
     fn engines_of_another_process_are_left_alone() {
         let (mut engines, made) = engines();
         run(&engines, Ok(())).unwrap();
-        engines.start(None, |_| async { Ok(()) }, |_| ());
+        engines.start(None, Lease::default(), |_| async { Ok(()) }, |_| ());
         // What a forked child sees: everything as it was, but another process id.
         engines.generation.process = engines.generation.process.wrapping_add(1);
         run(&engines, Ok(())).unwrap();
@@ -393,6 +413,27 @@ mod tests {
         assert_eq!(engines.generation.idle.lock().unwrap().len(), 1, "the parent's is still there");
         let child = engines.generation.next.get().expect("a generation of its own");
         assert_eq!(child.idle.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_background_thread_goes_once_a_connection_keeps_data_of_a_call_that_is_over() {
+        let (engines, made) = engines();
+        let run = |lease: Lease| {
+            let (sender, outcome) = std::sync::mpsc::channel();
+            engines.start(None, lease, |_| async { Ok(()) }, move |outcome| sender.send(outcome).unwrap());
+            outcome.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
+        };
+        let threads = || engines.generation.background.lock().unwrap().len();
+        (0..background_threads()).for_each(|_| run(Lease::default()));
+        assert_eq!((threads(), made.load(Ordering::Relaxed)), (background_threads(), background_threads()));
+        let (source, lease) = crate::body::Source::Bytes(bytes::Bytes::from_static(b"kept")).leased();
+        run(lease);
+        let waited = Instant::now();
+        while threads() == background_threads() && waited.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(threads(), background_threads() - 1);
+        drop(source);
     }
 
     #[test]
