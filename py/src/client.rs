@@ -6,7 +6,7 @@ use oss_callback::{Client, ClientBuilder, PutOptions, PutRequest, UploadOptions,
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::call::{Call, Cancel, Interrupt, Settle, wait};
+use crate::call::{Call, Cancel, Settle, wait};
 use crate::errors::{invalid, raised, wrong_type};
 use crate::handles::Live;
 use crate::progress;
@@ -133,18 +133,15 @@ impl NativeClient {
     ) -> PyResult<CallbackReply> {
         let user = self.user_code();
         let mut request = upload_request(&bucket, &key, &source, &callback, &options, length, &user)?;
-        let callers = Cancel::given(cancel.as_ref())?.unwrap_or_default();
-        // A failing progress function must end this upload alone, and at once; the caller's token is looked
-        // at now and then.
-        let own = if callers.is_cancelled() { callers.clone() } else { oss_callback::Cancel::new() };
-        request = request.cancel(&own);
+        if let Some(cancel) = Cancel::given(cancel.as_ref())? {
+            request = request.cancel(&cancel);
+        }
         if let Some(function) = progress::function(progress)? {
-            request = request.progress(progress::watch(function, user.progress.clone(), own));
+            request = request.progress_while(progress::watch(function, user.progress.clone()));
         }
         let client = self.open(py)?;
-        let stopped =
-            |interrupt: Interrupt<'_>| client.upload_while(request, || callers.is_cancelled() || interrupt());
-        Ok(CallbackReply::from_core(py, &wait(py, &user, stopped)?))
+        let reply = wait(py, &user, |interrupt| client.upload_while(request, interrupt))?;
+        Ok(CallbackReply::from_core(py, &reply))
     }
 
     /// Starts an upload in as many requests as it takes. `progress` and `settle(reply, error)` are called
@@ -166,7 +163,7 @@ impl NativeClient {
         let request = upload_request(&bucket, &key, &source, &callback, &options, length, &user)?;
         let mut request = request.cancel(&cancel);
         if let Some(function) = progress::function(progress)? {
-            request = request.progress(progress::watch(function, user.progress.clone(), cancel.clone()));
+            request = request.progress_while(progress::watch(function, user.progress.clone()));
         }
         let client = self.open(py)?;
         let settle = Settle::new(settle, user);

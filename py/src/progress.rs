@@ -2,7 +2,6 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use oss_callback::Cancel;
 use pyo3::prelude::*;
 
 use crate::errors::wrong_type;
@@ -95,21 +94,23 @@ pub(crate) fn function(value: Option<Bound<'_, PyAny>>) -> PyResult<Option<Py<Py
     Ok(Some(value.unbind()))
 }
 
-/// Tells the function, until it raises: that ends the upload.
+/// Tells the function, and says whether to go on: until it raises.
 pub(crate) fn watch(
     function: Py<PyAny>,
     raised: Raised,
-    cancel: Cancel,
-) -> impl Fn(oss_callback::Progress) + Send + Sync + 'static {
+) -> impl Fn(oss_callback::Progress) -> bool + Send + Sync + 'static {
     move |progress| {
         if raised.is_set() {
-            return;
+            return false;
         }
-        // Where the interpreter is gone, so is whoever wanted to know.
         let told = gate::attach(|py| function.call1(py, (Progress::from(progress),)).map(drop));
-        if let Some(Err(error)) = told {
-            raised.keep(error);
-            cancel.cancel();
+        match told {
+            Some(Err(error)) => {
+                raised.keep(error);
+                false
+            }
+            // Where the interpreter is gone, so is whoever wanted to know.
+            Some(Ok(())) | None => true,
         }
     }
 }
