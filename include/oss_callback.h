@@ -16,22 +16,24 @@
  *    `_free(NULL)` does nothing. Frees cannot fail and never wait for the network.
  * 3. Text in is borrowed for the call only: UTF-8, pointer and length, no NUL needed (OSSCB_STR,
  *    osscb_str_of). Text that you own is an osscb_string, another type than the borrowed osscb_str. Text
- *    reached through a handle is a NUL-terminated `const char *`, borrowed until that handle is freed.
+ *    reached through a handle is a NUL-terminated `const char *`, borrowed until that handle is freed; an
+ *    osscb_event lends its text as osscb_str, as strangers may have put a NUL into it.
  * 4. Options are handles with setters, or a struct that begins with its size, never a growing argument list:
  *    a new option is a new function, and the ABI stays.
  * 5. Threads: a `const osscb_client *` may be used from many threads at once, and so may callbacks,
- *    signers, sources, completion queues and `const` cancel handles; everything else by one at a time.
- *    After fork() a client may be used in the child, which opens connections of its own.
+ *    signers, sources, completion queues, verifiers, events and `const` cancel handles; everything else by
+ *    one at a time. After fork() a client may be used in the child, which opens connections of its own.
  *
  * The library calls your code only through the functions that you hand it: to read a source
  * (osscb_read_function), to provide credentials (osscb_credentials_function) and to release a context
- * (osscb_release_function), which happens on threads of the library's; and to tell progress
+ * (osscb_release_function), which happens on threads of the library's; to tell progress
  * (osscb_progress_function), which happens on the thread of a call that blocks, and on one of the library's
- * for a call that was started. Each gets the context that came with it. They may call this library's
- * functions, those of them that block only on the thread of a call that blocks; and they must return: no C++
- * exception, no longjmp and no end of the thread may pass through the library. What is lent to a call, data
- * and functions alike, is let go when the call has returned or, if it was started, when its end is told by
- * the completion queue.
+ * for a call that was started; and to fetch keys and to refuse replays (osscb_fetch_key_function,
+ * osscb_first_use_function), which happens on the thread that verifies. Each gets the context that came with
+ * it. They may call this library's functions, those of them that block only on the thread of a call that
+ * blocks; and they must return: no C++ exception, no longjmp and no end of the thread may pass through the
+ * library. What is lent to a call, data and functions alike, is let go when the call has returned or, if it
+ * was started, when its end is told by the completion queue.
  *
  * A handle that is NULL where one is needed is an error; accessors answer NULL with NULL, 0 or false.
  *
@@ -510,6 +512,82 @@ typedef int32_t osscb_body_type;
 #endif // __cplusplus
 
 /**
+ * What an `osscb_number` is.
+ */
+enum osscb_number_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The body does not name it.
+     */
+    OSSCB_NUMBER_ABSENT = 0,
+    /**
+     * The body names it, but OSS had no value: image sizes of what is not an image.
+     */
+    OSSCB_NUMBER_EMPTY = 1,
+    /**
+     * The body has something else than a number from 0 to 2^64 - 1.
+     */
+    OSSCB_NUMBER_INVALID = 2,
+    /**
+     * The number.
+     */
+    OSSCB_NUMBER_VALUE = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum osscb_number_kind osscb_number_kind;
+#else
+typedef int32_t osscb_number_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What kind of value a field was in the body. Of the form type all are text.
+ */
+enum osscb_field_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * There is no such field.
+     */
+    OSSCB_FIELD_NONE = 0,
+    /**
+     * Text: every value of a form, and JSON strings.
+     */
+    OSSCB_FIELD_TEXT = 1,
+    /**
+     * A JSON number.
+     */
+    OSSCB_FIELD_NUMBER = 2,
+    /**
+     * `true` or `false` in JSON.
+     */
+    OSSCB_FIELD_BOOL = 3,
+    /**
+     * `null` in JSON; the text is empty.
+     */
+    OSSCB_FIELD_NULL = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum osscb_field_kind osscb_field_kind;
+#else
+typedef int32_t osscb_field_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * An HTTP answer to a callback request: send its status, headers and body as they are. Freed by
+ * `osscb_answer_free`; what its functions return is borrowed until then.
+ */
+typedef struct osscb_answer osscb_answer;
+
+/**
  * What OSS shall tell the application server once the object is stored: checked and encoded.
  * It never changes: any number of threads may use one at once.
  */
@@ -542,6 +620,12 @@ typedef struct osscb_client_options osscb_client_options;
 typedef struct osscb_completions osscb_completions;
 
 /**
+ * What OSS says of an object whose callback it has confirmed. Freed by `osscb_confirmation_free`; what its
+ * functions return is borrowed until then.
+ */
+typedef struct osscb_confirmation osscb_confirmation;
+
+/**
  * Where a credentials function puts what it got. It is yours for the length of that call only.
  */
 typedef struct osscb_credentials osscb_credentials;
@@ -552,9 +636,26 @@ typedef struct osscb_credentials osscb_credentials;
 typedef struct osscb_error osscb_error;
 
 /**
+ * What a verified callback says of the upload. Freed by `osscb_event_free`; what its functions return is
+ * borrowed until then. It never changes: any number of threads may read one at once.
+ *
+ * Its texts are `osscb_str`: `ptr` NULL if the body does not name the variable at all, `len` 0 if OSS had
+ * no value for it. A NUL stands behind the text for `printf`; but one may stand in it too, so compare by
+ * `osscb_str_equals`, not by `strcmp`. All is UTF-8, with U+FFFD for what was none.
+ *
+ * How far each of these can be believed depends on the checks that were made: see docs/verifying.md.
+ */
+typedef struct osscb_event osscb_event;
+
+/**
  * Where a function of yours says why it fails. It is yours for the length of that call only.
  */
 typedef struct osscb_failure osscb_failure;
+
+/**
+ * Where a key function puts what it got. It is yours for the length of that call only.
+ */
+typedef struct osscb_key osscb_key;
 
 /**
  * Names and values in their order, such as headers or form fields.
@@ -605,8 +706,20 @@ typedef struct osscb_source osscb_source;
 typedef struct osscb_upload_options osscb_upload_options;
 
 /**
+ * Verifies callback requests. Any number of threads may use one at once.
+ */
+typedef struct osscb_verifier osscb_verifier;
+
+/**
+ * Options of a verifier. All are optional.
+ */
+typedef struct osscb_verifier_options osscb_verifier_options;
+
+/**
  * Text that you lend: UTF-8, `len` bytes from `ptr`; it need not end with a NUL. `ptr` may be NULL if
  * `len` is 0, which means "no text" where a parameter is optional. See `OSSCB_STR` and `osscb_str_of`.
+ *
+ * Text that an `osscb_event` lends has this form too, as a NUL may stand in it.
  */
 typedef struct osscb_str {
     /**
@@ -788,6 +901,46 @@ typedef struct osscb_sign_request {
     size_t additional_headers_count;
 } osscb_sign_request;
 
+/**
+ * Gets the PEM of the key behind `url`, a NUL-terminated official key URL, and hands it over by
+ * `osscb_key_set`. Returns false on failure, and then may say why by `osscb_failure_set`. Set a short
+ * timeout, follow no redirects, and read no more than 16 KiB: longer answers are refused.
+ *
+ * Runs on the thread that verifies, and so on several at once. It must not verify by the verifier that it
+ * belongs to, which would wait for itself.
+ */
+typedef bool (*osscb_fetch_key_function)(void *context,
+                                         const char *url,
+                                         struct osscb_key *key,
+                                         struct osscb_failure *failure);
+
+/**
+ * Asked last, of every seal that is right, whether this is the first time. `nonce` is NUL-terminated;
+ * remember it until `expires_at`, in seconds since 1970 (UTC). Return false to refuse a replay. It must be
+ * atomic: of two calls with one nonce only one may get true.
+ *
+ * Runs on the thread that verifies, and so on several at once.
+ */
+typedef bool (*osscb_first_use_function)(void *context, const char *nonce, int64_t expires_at);
+
+/**
+ * A number in a callback body, or why there is none.
+ */
+typedef struct osscb_number {
+    /**
+     * Whether there is one.
+     */
+    osscb_number_kind kind;
+    /**
+     * The number, with `OSSCB_NUMBER_VALUE`; else 0.
+     */
+    uint64_t value;
+    /**
+     * What stands there instead, with `OSSCB_NUMBER_INVALID`; else `ptr` is NULL.
+     */
+    struct osscb_str text;
+} osscb_number;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -819,6 +972,12 @@ osscb_status osscb_debug_panic(struct osscb_error **error);
  * Lends a NUL-terminated text; NULL gives "no text".
  */
 struct osscb_str osscb_str_of(const char *text);
+
+/**
+ * Whether two texts are the same, byte for byte, also behind a NUL. "No text" equals only itself, not
+ * the empty text.
+ */
+bool osscb_str_equals(struct osscb_str one, struct osscb_str other);
 
 /**
  * Frees a text, and leaves an empty one behind, so that freeing it again does nothing.
@@ -1525,6 +1684,83 @@ void osscb_callback_options_set_policy(struct osscb_callback_options *options, s
  * Default: false.
  */
 void osscb_callback_options_set_unchecked(struct osscb_callback_options *options, bool value);
+
+/**
+ * Public keys to trust, as PEM text (SubjectPublicKeyInfo): an emulator's, or OSS's own to pin
+ * it. A signature by one is accepted whatever key URL the request names, and that URL is not
+ * contacted. A verifier with trusted keys trusts these alone, so that a test key that is left
+ * in a production configuration shows at once; see `official_keys`.
+ *
+ * Adds one; call it again for more.
+ *
+ * Default: none.
+ */
+void osscb_verifier_options_add_trusted_key(struct osscb_verifier_options *options, struct osscb_str value);
+
+/**
+ * Whether keys at OSS's own key URLs are trusted.
+ *
+ * Default: true without `trusted_keys`, false with them.
+ */
+void osscb_verifier_options_set_official_keys(struct osscb_verifier_options *options, bool value);
+
+/**
+ * Fetch a key by http where the request names http, instead of always by https. Whoever can
+ * alter such a fetch can forge callbacks.
+ *
+ * Default: false.
+ */
+void osscb_verifier_options_set_key_scheme_as_named(struct osscb_verifier_options *options, bool value);
+
+/**
+ * Largest body of a callback request, in bytes.
+ *
+ * Default: 1048576 (1 MiB).
+ */
+void osscb_verifier_options_set_max_body(struct osscb_verifier_options *options, uint64_t value);
+
+/**
+ * Accept requests whose `x-oss-signature-version` is another than 1.0, and check them as 1.0.
+ * OSS mentions a version 2.0 and describes it nowhere.
+ *
+ * Default: false.
+ */
+void osscb_verifier_options_set_any_signature_version(struct osscb_verifier_options *options, bool value);
+
+/**
+ * The callback body as it is given to OSS, with its `${…}`: tells which field holds what.
+ * Needed where a custom variable bears the name of one of OSS's, such as `operation`.
+ *
+ * Default: none: fields by OSS's own names, all others are custom variables; form or JSON by
+ * the request's Content-Type, which OSS does not sign.
+ */
+void osscb_verifier_options_set_template(struct osscb_verifier_options *options, struct osscb_str value);
+
+/**
+ * Body type of `template`.
+ *
+ * Default: form. Range: only together with `template`.
+ */
+void osscb_verifier_options_set_template_type(struct osscb_verifier_options *options, osscb_body_type value);
+
+/**
+ * Accept callbacks about this bucket alone, or about one of several. OSS signs callbacks for
+ * all its customers, about buckets of theirs.
+ *
+ * Adds one; call it again for more.
+ *
+ * Default: any bucket.
+ */
+void osscb_verifier_options_add_bucket(struct osscb_verifier_options *options, struct osscb_str value);
+
+/**
+ * Demand a seal, made with this secret or with one of several (for rotation).
+ *
+ * Adds one; call it again for more.
+ *
+ * Default: none: seals are not checked. Range: at least 16 bytes each.
+ */
+void osscb_verifier_options_add_seal_secret(struct osscb_verifier_options *options, struct osscb_str value);
 
 /**
  * Which argument or callback member is wrong, such as `callback.body`.
@@ -2245,6 +2481,430 @@ const char *osscb_presigned_string_to_sign(const struct osscb_presigned *presign
  * Frees a signed URL.
  */
 void osscb_presigned_free(struct osscb_presigned *presigned);
+
+/**
+ * Hands a key over, from within a key function: `pem_len` bytes, copied. The last call counts.
+ */
+void osscb_key_set(struct osscb_key *key, const void *pem, size_t pem_len);
+
+/**
+ * Options with nothing set. Freed by `osscb_verifier_options_free`.
+ *
+ * Setters copy what they are given, and the last call counts. They cannot fail: a value that cannot be
+ * taken, such as text that is not UTF-8, is reported by `osscb_verifier_new`.
+ */
+struct osscb_verifier_options *osscb_verifier_options_new(void);
+
+/**
+ * The template, and its type, of a callback of this library: in place of
+ * `osscb_verifier_options_set_template`.
+ */
+void osscb_verifier_options_set_callback(struct osscb_verifier_options *options,
+                                         const struct osscb_callback *callback);
+
+/**
+ * Gets the PEM of official keys by a function of yours, in place of this library's own way.
+ *
+ * It replaces the fetching and the key that is built in, never the rule for key URLs: it is not called for
+ * a URL that is not OSS's. Its answers are remembered, failures for 30 s. Verifications wait for it; when
+ * it fails, they end with reason `key_unavailable` and its message.
+ *
+ * `context`: passed to `fetch_key`, and to `release`, which may be NULL, once these options and all
+ * verifiers made of them are freed, or at once if `fetch_key` is NULL.
+ *
+ * Default: the present key is built in; another one is fetched from OSS's own host by https within 5 s,
+ * following no redirect, through the proxy of the environment (`HTTPS_PROXY`).
+ */
+void osscb_verifier_options_set_fetch_key(struct osscb_verifier_options *options,
+                                          osscb_fetch_key_function fetch_key,
+                                          osscb_release_function release,
+                                          void *context);
+
+/**
+ * Refuses replays by a function of yours. It needs a seal secret.
+ *
+ * `context`: passed to `first_use`, and to `release`, which may be NULL, once these options and all
+ * verifiers made of them are freed, or at once if `first_use` is NULL.
+ *
+ * Default: none; replays within the expiry are accepted.
+ */
+void osscb_verifier_options_set_first_use(struct osscb_verifier_options *options,
+                                          osscb_first_use_function first_use,
+                                          osscb_release_function release,
+                                          void *context);
+
+/**
+ * Frees options. Verifiers made with them stay.
+ */
+void osscb_verifier_options_free(struct osscb_verifier_options *options);
+
+/**
+ * Checks the options and makes a verifier. Nothing is sent. Freed by `osscb_verifier_free`.
+ *
+ * `options`: may be NULL; the default needs no settings and, for OSS's present key, no network.
+ *
+ * Fails with `OSSCB_STATUS_INVALID_ARGUMENT` for a key that is not an RSA public key, a template that
+ * cannot be read backwards, a secret under 16 bytes, a `first_use` without a secret, or if no key is
+ * trusted at all.
+ */
+osscb_status osscb_verifier_new(const struct osscb_verifier_options *options,
+                                struct osscb_verifier **verifier,
+                                struct osscb_error **error);
+
+/**
+ * Verifies a callback request and tells what it says. It may wait for a key to be fetched.
+ *
+ * `method`: `POST` of the request line.
+ * `target`: the raw request target with its query, such as `/cb?id=1`; a whole URL is read as its path and
+ * query.
+ * `headers`: all `headers_count` of the request as they arrived. They, method and target need not be UTF-8.
+ * `body`: the `body_len` raw bytes; NULL if there are none.
+ * `event`: freed by `osscb_event_free`.
+ *
+ * Fails with `OSSCB_STATUS_VERIFICATION`: `osscb_error_reason` says which check failed and, where it can
+ * be told, `osscb_error_hint` the accident that explains it. Both are for your log: to the sender, answer
+ * `osscb_answer_new_refusal`.
+ */
+osscb_status osscb_verifier_verify(const struct osscb_verifier *verifier,
+                                   struct osscb_str method,
+                                   struct osscb_str target,
+                                   const struct osscb_pair *headers,
+                                   size_t headers_count,
+                                   const void *body,
+                                   size_t body_len,
+                                   struct osscb_event **event,
+                                   struct osscb_error **error);
+
+/**
+ * `osscb_verifier_verify` at a given time, which only a seal's expiry depends on.
+ *
+ * `time`: seconds since 1970 (UTC), or `OSSCB_NOW`.
+ */
+osscb_status osscb_verifier_verify_at(const struct osscb_verifier *verifier,
+                                      struct osscb_str method,
+                                      struct osscb_str target,
+                                      const struct osscb_pair *headers,
+                                      size_t headers_count,
+                                      const void *body,
+                                      size_t body_len,
+                                      int64_t time,
+                                      struct osscb_event **event,
+                                      struct osscb_error **error);
+
+/**
+ * Verifies the signature only, not the body or the seal: for bodies that are neither form nor JSON.
+ * Arguments and failures are those of `osscb_verifier_verify`.
+ */
+osscb_status osscb_verifier_verify_signature(const struct osscb_verifier *verifier,
+                                             struct osscb_str method,
+                                             struct osscb_str target,
+                                             const struct osscb_pair *headers,
+                                             size_t headers_count,
+                                             const void *body,
+                                             size_t body_len,
+                                             struct osscb_error **error);
+
+/**
+ * Largest body of a callback request that the verifier accepts, in bytes: who reads a request need not
+ * read on. 0 for NULL.
+ */
+size_t osscb_verifier_max_body(const struct osscb_verifier *verifier);
+
+/**
+ * Frees a verifier. Verifications that other threads have under way go on to their end; none may begin
+ * after. Events stay.
+ */
+void osscb_verifier_free(struct osscb_verifier *verifier);
+
+/**
+ * Understands a body, without verifying anything: for a body that was verified elsewhere. Freed by
+ * `osscb_event_free`.
+ *
+ * `body_template`: the callback body as it was given to OSS, with its `${...}`. With `ptr` NULL, fields go by
+ * OSS's own names (`bucket`, `object`, ...), and all others are custom variables.
+ *
+ * Fails with `OSSCB_STATUS_VERIFICATION`, reason `malformed_body`, for a body that is not of that type,
+ * does not fit the template, contradicts itself, or has more than 1024 fields or 16 levels of nesting; with
+ * `OSSCB_STATUS_INVALID_ARGUMENT` for a template that cannot be read backwards.
+ */
+osscb_status osscb_event_parse(const void *body,
+                               size_t body_len,
+                               osscb_body_type body_type,
+                               struct osscb_str body_template,
+                               struct osscb_event **event,
+                               struct osscb_error **error);
+
+/**
+ * Name of the bucket.
+ */
+struct osscb_str osscb_event_bucket(const struct osscb_event *event);
+
+/**
+ * The object's key, decoded.
+ */
+struct osscb_str osscb_event_key(const struct osscb_event *event);
+
+/**
+ * The object's ETag, without quotes.
+ */
+struct osscb_str osscb_event_etag(const struct osscb_event *event);
+
+/**
+ * The object's size in bytes; of a multipart upload the whole.
+ */
+struct osscb_number osscb_event_size(const struct osscb_event *event);
+
+/**
+ * The object's Content-Type.
+ */
+struct osscb_str osscb_event_mime_type(const struct osscb_event *event);
+
+/**
+ * The object's CRC-64.
+ */
+struct osscb_number osscb_event_crc64(const struct osscb_event *event);
+
+/**
+ * Base64 of the object's MD5. OSS fills it in for PutObject and PostObject only.
+ */
+struct osscb_str osscb_event_content_md5(const struct osscb_event *event);
+
+/**
+ * Width of an image in pixels.
+ */
+struct osscb_number osscb_event_image_width(const struct osscb_event *event);
+
+/**
+ * Height of an image in pixels.
+ */
+struct osscb_number osscb_event_image_height(const struct osscb_event *event);
+
+/**
+ * Format of an image, such as `jpg`; empty for what is not an image.
+ */
+struct osscb_str osscb_event_image_format(const struct osscb_event *event);
+
+/**
+ * Address that the upload came from.
+ */
+struct osscb_str osscb_event_client_ip(const struct osscb_event *event);
+
+/**
+ * VPC that the upload came from; empty if it came from none.
+ */
+struct osscb_str osscb_event_vpc_id(const struct osscb_event *event);
+
+/**
+ * OSS's id of the upload request.
+ */
+struct osscb_str osscb_event_request_id(const struct osscb_event *event);
+
+/**
+ * Name of the upload's API, such as `PutObject`.
+ */
+struct osscb_str osscb_event_operation(const struct osscb_event *event);
+
+/**
+ * A custom variable, by its name with or without `x:`; `ptr` NULL if there is none of that name.
+ */
+struct osscb_str osscb_event_variable(const struct osscb_event *event, struct osscb_str name);
+
+/**
+ * How many custom variables there are. The seal is not among them.
+ */
+size_t osscb_event_variable_count(const struct osscb_event *event);
+
+/**
+ * The name of a custom variable, without `x:`, in their alphabetical order; `ptr` NULL if `index` is not
+ * below the count.
+ */
+struct osscb_str osscb_event_variable_name(const struct osscb_event *event, size_t index);
+
+/**
+ * The value of a custom variable; `ptr` NULL if `index` is not below the count.
+ */
+struct osscb_str osscb_event_variable_value(const struct osscb_event *event, size_t index);
+
+/**
+ * How many fields stood in the body.
+ */
+size_t osscb_event_field_count(const struct osscb_event *event);
+
+/**
+ * The name of a field, decoded, in the order of the body; within JSON objects and arrays a path:
+ * `file.name`, `tags.0`. `ptr` NULL if `index` is not below the count.
+ */
+struct osscb_str osscb_event_field_name(const struct osscb_event *event, size_t index);
+
+/**
+ * The value of a field as it stood in the body, decoded; `ptr` NULL if `index` is not below the count.
+ */
+struct osscb_str osscb_event_field_text(const struct osscb_event *event, size_t index);
+
+/**
+ * What a field was in the body; `OSSCB_FIELD_NONE` if `index` is not below the count.
+ */
+osscb_field_kind osscb_event_field_kind(const struct osscb_event *event, size_t index);
+
+/**
+ * The nonce of the seal, made for one upload; `ptr` NULL unless the verifier was given secrets and so has
+ * checked the seal.
+ */
+struct osscb_str osscb_event_seal_nonce(const struct osscb_event *event);
+
+/**
+ * From when on the seal is refused, in seconds since 1970 (UTC). Returns false, and leaves `expires_at` as
+ * it is, unless the seal was checked.
+ */
+bool osscb_event_seal_expires_at(const struct osscb_event *event, int64_t *expires_at);
+
+/**
+ * Frees an event, and what was borrowed from it.
+ */
+void osscb_event_free(struct osscb_event *event);
+
+/**
+ * Seals every upload with a secret that your application server shares (see
+ * `osscb_verifier_options_add_seal_secret`), so that it can tell your uploads from a forger's.
+ *
+ * A seal belongs to one bucket and key. Uploads make one each by themselves, and keep it when they are
+ * sent again; for presigned URLs and forms, use `osscb_callback_sealed_for`. The seal travels as the
+ * variable `x:seal`, which the default body and one built from fields carry by themselves. A body that is
+ * written out must hold `${x:seal}`, `${bucket}`, `${object}` and every variable.
+ *
+ * `secret`: at least 16 bytes.
+ * `expires_in_s`: from the upload's start (or the signing of a URL or form) to the arrival of the
+ * callback, in seconds: 1 to 31536000 (365 days).
+ *
+ * Default: none.
+ */
+void osscb_callback_options_set_seal(struct osscb_callback_options *options,
+                                     struct osscb_str secret,
+                                     uint64_t expires_in_s);
+
+/**
+ * Whether each upload gets a seal; false for a callback that is sealed already.
+ */
+bool osscb_callback_is_to_be_sealed(const struct osscb_callback *callback);
+
+/**
+ * The callback for one upload, with a new seal among its variables: for presigned URLs and forms, whose
+ * signature fixes bucket and key. Uploads do this by themselves. Without
+ * `osscb_callback_options_set_seal` it is a callback like `callback`. Freed by `osscb_callback_free`.
+ *
+ * `time`: seconds since 1970 (UTC), or `OSSCB_NOW`; the seal's expiry counts from then.
+ *
+ * Fails with `OSSCB_STATUS_INVALID_ARGUMENT` for an empty bucket or key.
+ */
+osscb_status osscb_callback_sealed_for(const struct osscb_callback *callback,
+                                       struct osscb_str bucket,
+                                       struct osscb_str key,
+                                       int64_t time,
+                                       struct osscb_callback **sealed,
+                                       struct osscb_error **error);
+
+/**
+ * Asks OSS (HeadObject, with this client's credentials) whether the object of a callback is there with the
+ * ETag, size and CRC-64 that the callback tells: those that its body names, at least one. Blocks until
+ * then.
+ *
+ * It proves what is stored now, not who stored it: the bucket is the one that the callback claims, so hold
+ * it against your own by `osscb_verifier_options_add_bucket` or a seal. The credentials need the right to
+ * read the object (`oss:GetObject`).
+ *
+ * `cancel`: may be NULL; else another thread ends the call by `osscb_cancel_now`.
+ * `confirmation`: freed by `osscb_confirmation_free`.
+ *
+ * Fails with `OSSCB_STATUS_VERIFICATION`, reason `object_missing` or `object_differs`; with
+ * `OSSCB_STATUS_INVALID_ARGUMENT` for an event that names no bucket or key, or nothing to compare; else as
+ * `osscb_put_object_with_callback`.
+ */
+osscb_status osscb_client_confirm(const struct osscb_client *client,
+                                  const struct osscb_event *event,
+                                  const struct osscb_cancel *cancel,
+                                  struct osscb_confirmation **confirmation,
+                                  struct osscb_error **error);
+
+/**
+ * ETag, without quotes.
+ */
+const char *osscb_confirmation_etag(const struct osscb_confirmation *confirmation);
+
+/**
+ * Size in bytes. Returns false, and leaves `size` as it is, if OSS did not say.
+ */
+bool osscb_confirmation_size(const struct osscb_confirmation *confirmation, uint64_t *size);
+
+/**
+ * CRC-64. Returns false, and leaves `crc64` as it is, if OSS did not say.
+ */
+bool osscb_confirmation_crc64(const struct osscb_confirmation *confirmation, uint64_t *crc64);
+
+/**
+ * Content-Type; NULL if OSS did not say.
+ */
+const char *osscb_confirmation_content_type(const struct osscb_confirmation *confirmation);
+
+/**
+ * When it was stored, in seconds since 1970 (UTC). Returns false, and leaves `last_modified` as it is, if
+ * OSS did not say.
+ */
+bool osscb_confirmation_last_modified(const struct osscb_confirmation *confirmation, int64_t *last_modified);
+
+/**
+ * Version; NULL unless the bucket is versioned.
+ */
+const char *osscb_confirmation_version_id(const struct osscb_confirmation *confirmation);
+
+/**
+ * OSS's id of the question.
+ */
+const char *osscb_confirmation_request_id(const struct osscb_confirmation *confirmation);
+
+/**
+ * Frees a confirmation, and what was borrowed from it.
+ */
+void osscb_confirmation_free(struct osscb_confirmation *confirmation);
+
+/**
+ * The answer that makes the upload succeed; the uploader gets `json` as it is. Freed by
+ * `osscb_answer_free`.
+ *
+ * `json`: `json_len` bytes, copied.
+ *
+ * Fails with `OSSCB_STATUS_INVALID_ARGUMENT` for what OSS refuses: nothing at all, a byte order mark,
+ * invalid JSON, or more than 1 MB; the error has the EC.
+ */
+osscb_status osscb_answer_new(const void *json,
+                              size_t json_len,
+                              struct osscb_answer **answer,
+                              struct osscb_error **error);
+
+/**
+ * The answer to a request that did not verify: status 403, the same for every reason, so that a forger
+ * learns nothing from it. Freed by `osscb_answer_free`.
+ */
+struct osscb_answer *osscb_answer_new_refusal(void);
+
+/**
+ * HTTP status: 200, or 403 for a refusal.
+ */
+int32_t osscb_answer_status(const struct osscb_answer *answer);
+
+/**
+ * `Content-Type` and `Content-Length`, which OSS demands.
+ */
+const struct osscb_pairs *osscb_answer_headers(const struct osscb_answer *answer);
+
+/**
+ * The body.
+ */
+struct osscb_bytes osscb_answer_body(const struct osscb_answer *answer);
+
+/**
+ * Frees an answer, and what was borrowed from it.
+ */
+void osscb_answer_free(struct osscb_answer *answer);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -13,9 +13,9 @@
 /// std::cout << reply.text() << '\n';
 /// ```
 ///
-/// Objects can be moved and not copied. A `Client`, `Callback`, `Signer` and `Cancel` may be used from many
-/// threads at once, everything else by one at a time. A moved-from object may only be destroyed or assigned
-/// to.
+/// Objects can be moved and not copied. A `Client`, `Callback`, `Signer`, `CallbackVerifier`, `CallbackEvent`
+/// and `Cancel` may be used from many threads at once, everything else by one at a time. A moved-from object
+/// may only be destroyed or assigned to.
 #ifndef OSS_CALLBACK_HPP
 #define OSS_CALLBACK_HPP
 
@@ -78,6 +78,24 @@ public:
               const auto filled = detail::filled<Options>(osscb_callback_options_new(), options);
               return osscb_callback_new(detail::lend(url), filled.get(), out, error);
           })) {}
+
+    /// Takes over a handle of C's.
+    explicit Callback(osscb_callback *handle) noexcept : handle_(handle) {}
+
+    /// Whether each upload gets a seal; false for a callback that is sealed already.
+    bool is_to_be_sealed() const noexcept { return osscb_callback_is_to_be_sealed(handle_.get()); }
+
+    /// The callback for one upload, with a new seal among its variables: for presigned URLs and forms, whose
+    /// signature fixes bucket and key. Uploads do this by themselves. The seal's expiry counts from `now`.
+    ///
+    /// Throws `InvalidArgumentError` for an empty bucket or key.
+    Callback sealed_for(std::string_view bucket, std::string_view key,
+                        std::chrono::system_clock::time_point now = std::chrono::system_clock::now()) const {
+        return Callback(detail::made<osscb_callback>([&](osscb_callback **out, osscb_error **error) {
+            return osscb_callback_sealed_for(handle_.get(), detail::lend(bucket), detail::lend(key),
+                                             detail::seconds(now), out, error);
+        }));
+    }
 
     /// Base64 of the callback's JSON: the value of the header `x-oss-callback`.
     std::string encoded() const { return detail::owned(osscb_callback_encoded(handle_.get())); }
@@ -192,6 +210,9 @@ private:
     detail::Handle<osscb_reply, &osscb_reply_free> handle_;
 };
 
+class CallbackEvent;
+struct Confirmation;
+
 /// Uploads objects with callbacks. One client serves any number of threads at once and keeps its
 /// connections alive between calls.
 class Client {
@@ -284,6 +305,15 @@ public:
         return finished(&source, call);
     }
 
+    /// Asks OSS (HeadObject, with this client's credentials, which need `oss:GetObject`) whether the object of
+    /// a callback is there with the ETag, size and CRC-64 that the callback tells: those that its body names,
+    /// at least one. It proves what is stored now, not who stored it: hold the bucket against your own by
+    /// `VerifierOptions::bucket` or a seal.
+    ///
+    /// Throws `VerificationError` with reason `object_missing` or `object_differs`; `InvalidArgumentError` for
+    /// an event that names no bucket or key, or nothing to compare; else as `put_object_with_callback`.
+    Confirmation confirm(const CallbackEvent &event, const Cancel *cancel = nullptr) const;
+
     /// Where requests go, such as `https://oss-cn-hangzhou.aliyuncs.com`.
     std::string endpoint() const { return detail::owned(osscb_client_endpoint(handle_.get())); }
 
@@ -313,6 +343,11 @@ private:
             status == OSSCB_STATUS_SOURCE && cause) {
             detail::raise_nested<SourceError>(error, cause);
         }
+        failed(status, error);
+    }
+
+    /// Throws the failure of a call, with what the credentials function threw.
+    [[noreturn]] void failed(osscb_status status, osscb_error *error) const {
         if (const auto cause = provider_ ? provider_->last() : nullptr;
             status == OSSCB_STATUS_CREDENTIALS && cause) {
             detail::raise_nested<CredentialsError>(error, cause);
@@ -326,6 +361,7 @@ private:
 
 } // namespace oss_callback
 
+#include "oss_callback/receive.hpp"
 #include "oss_callback/signer.hpp"
 
 #endif

@@ -9,6 +9,7 @@ use crate::options::{
     self, osscb_callback_options, osscb_client_options, osscb_put_options, osscb_upload_options,
 };
 use crate::text::osscb_str;
+use crate::verifier_options::osscb_verifier_options;
 
 /// What a call came to. Numbers are never reused; treat one that you do not know as "other".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -1330,6 +1331,123 @@ pub unsafe extern "C" fn osscb_callback_options_set_unchecked(
     value: bool,
 ) {
     unsafe { options::set(options, |builder| Ok(builder.unchecked(value))) }
+}
+
+/// Public keys to trust, as PEM text (SubjectPublicKeyInfo): an emulator's, or OSS's own to pin
+/// it. A signature by one is accepted whatever key URL the request names, and that URL is not
+/// contacted. A verifier with trusted keys trusts these alone, so that a test key that is left
+/// in a production configuration shows at once; see `official_keys`.
+///
+/// Adds one; call it again for more.
+///
+/// Default: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_add_trusted_key(
+    options: *mut osscb_verifier_options,
+    value: osscb_str,
+) {
+    unsafe { options::set_text(options, "trusted_keys", value, |builder, text| builder.trusted_key(text)) }
+}
+
+/// Whether keys at OSS's own key URLs are trusted.
+///
+/// Default: true without `trusted_keys`, false with them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_set_official_keys(
+    options: *mut osscb_verifier_options,
+    value: bool,
+) {
+    unsafe { options::set(options, |builder| Ok(builder.official_keys(value))) }
+}
+
+/// Fetch a key by http where the request names http, instead of always by https. Whoever can
+/// alter such a fetch can forge callbacks.
+///
+/// Default: false.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_set_key_scheme_as_named(
+    options: *mut osscb_verifier_options,
+    value: bool,
+) {
+    unsafe { options::set(options, |builder| Ok(builder.key_scheme_as_named(value))) }
+}
+
+/// Largest body of a callback request, in bytes.
+///
+/// Default: 1048576 (1 MiB).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_set_max_body(
+    options: *mut osscb_verifier_options,
+    value: u64,
+) {
+    unsafe { options::set(options, |builder| Ok(builder.max_body(value))) }
+}
+
+/// Accept requests whose `x-oss-signature-version` is another than 1.0, and check them as 1.0.
+/// OSS mentions a version 2.0 and describes it nowhere.
+///
+/// Default: false.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_set_any_signature_version(
+    options: *mut osscb_verifier_options,
+    value: bool,
+) {
+    unsafe { options::set(options, |builder| Ok(builder.any_signature_version(value))) }
+}
+
+/// The callback body as it is given to OSS, with its `${…}`: tells which field holds what.
+/// Needed where a custom variable bears the name of one of OSS's, such as `operation`.
+///
+/// Default: none: fields by OSS's own names, all others are custom variables; form or JSON by
+/// the request's Content-Type, which OSS does not sign.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_set_template(
+    options: *mut osscb_verifier_options,
+    value: osscb_str,
+) {
+    unsafe { options::set_text(options, "template", value, |builder, text| builder.template(text)) }
+}
+
+/// Body type of `template`.
+///
+/// Default: form. Range: only together with `template`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_set_template_type(
+    options: *mut osscb_verifier_options,
+    value: MaybeUninit<osscb_body_type>,
+) {
+    unsafe {
+        options::set_enum(options, "template_type", body_type(value), |builder, value| {
+            builder.template_type(value)
+        })
+    }
+}
+
+/// Accept callbacks about this bucket alone, or about one of several. OSS signs callbacks for
+/// all its customers, about buckets of theirs.
+///
+/// Adds one; call it again for more.
+///
+/// Default: any bucket.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_add_bucket(
+    options: *mut osscb_verifier_options,
+    value: osscb_str,
+) {
+    unsafe { options::set_text(options, "bucket", value, |builder, text| builder.bucket(text)) }
+}
+
+/// Demand a seal, made with this secret or with one of several (for rotation).
+///
+/// Adds one; call it again for more.
+///
+/// Default: none: seals are not checked. Range: at least 16 bytes each.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_add_seal_secret(
+    options: *mut osscb_verifier_options,
+    value: osscb_str,
+) {
+    unsafe { options::set_text(options, "seal_secret", value, |builder, text| builder.seal_secret(text)) }
 }
 
 /// Which argument or callback member is wrong, such as `callback.body`.

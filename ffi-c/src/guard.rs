@@ -46,6 +46,14 @@ impl Failure {
         self
     }
 
+    /// What went wrong, without a field's name.
+    pub fn message(&self) -> String {
+        match self {
+            Failure::Core(error) => error.message().to_owned(),
+            Failure::Own(own) => own.message.clone(),
+        }
+    }
+
     fn bug(panic: Box<dyn Any + Send>) -> Failure {
         let said = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
             (Some(text), _) => (*text).to_owned(),

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -18,6 +19,17 @@ namespace oss_callback {
 
 /// Names and values, in order.
 using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+class Callback;
+
+/// How to seal uploads.
+struct Sealing {
+    /// Shared with the application server: at least 16 bytes.
+    std::string secret{};
+    /// From the upload's start (or the signing of a URL or form) to the arrival of the callback: 1 s to
+    /// 365 days.
+    std::chrono::seconds expires_in{};
+};
 
 /// What went wrong, in the words that every language shares.
 enum class ErrorKind : std::int32_t {
@@ -575,6 +587,91 @@ struct CallbackOptions {
 
     /// URLs that OSS tries when those before them failed; up to five with the first.
     std::vector<std::string> more_urls{};
+
+    /// Seals every upload, so that a `CallbackVerifier` with the same secret can tell your uploads from
+    /// a forger's. The default body and one built from fields carry the seal by themselves; a body that
+    /// is written out must hold `${x:seal}`, `${bucket}`, `${object}` and every variable. For presigned
+    /// URLs and forms: `Callback::sealed_for`.
+    ///
+    /// Default: none.
+    std::optional<Sealing> seal{};
+};
+
+/// Options of a `CallbackVerifier`. All are optional.
+struct VerifierOptions {
+    /// Public keys to trust, as PEM text (SubjectPublicKeyInfo): an emulator's, or OSS's own to pin
+    /// it. A signature by one is accepted whatever key URL the request names, and that URL is not
+    /// contacted. A verifier with trusted keys trusts these alone, so that a test key that is left
+    /// in a production configuration shows at once; see `official_keys`.
+    ///
+    /// Default: none.
+    std::vector<std::string> trusted_keys{};
+
+    /// Whether keys at OSS's own key URLs are trusted.
+    ///
+    /// Default: true without `trusted_keys`, false with them.
+    std::optional<bool> official_keys{};
+
+    /// Fetch a key by http where the request names http, instead of always by https. Whoever can
+    /// alter such a fetch can forge callbacks.
+    ///
+    /// Default: false.
+    std::optional<bool> key_scheme_as_named{};
+
+    /// Largest body of a callback request, in bytes.
+    ///
+    /// Default: 1048576 (1 MiB).
+    std::optional<std::uint64_t> max_body{};
+
+    /// Accept requests whose `x-oss-signature-version` is another than 1.0, and check them as 1.0.
+    /// OSS mentions a version 2.0 and describes it nowhere.
+    ///
+    /// Default: false.
+    std::optional<bool> any_signature_version{};
+
+    /// The callback body as it is given to OSS, with its `${…}`: tells which field holds what.
+    /// Needed where a custom variable bears the name of one of OSS's, such as `operation`.
+    ///
+    /// Default: none: fields by OSS's own names, all others are custom variables; form or JSON by
+    /// the request's Content-Type, which OSS does not sign.
+    std::optional<std::string> template_{};
+
+    /// Body type of `template`.
+    ///
+    /// Default: form. Range: only together with `template`.
+    std::optional<BodyType> template_type{};
+
+    /// Accept callbacks about this bucket alone, or about one of several. OSS signs callbacks for
+    /// all its customers, about buckets of theirs.
+    ///
+    /// Default: any bucket.
+    std::vector<std::string> bucket{};
+
+    /// Demand a seal, made with this secret or with one of several (for rotation).
+    ///
+    /// Default: none: seals are not checked. Range: at least 16 bytes each.
+    std::vector<std::string> seal_secret{};
+
+    /// In place of `template_` and `template_type`: those of this callback. It is looked at by the
+    /// constructor only.
+    const Callback *callback = nullptr;
+
+    /// Gets the PEM of the official key at a URL, in place of this library's own way. It replaces the
+    /// fetching and the key that is built in, never the rule for key URLs. What it throws is nested in a
+    /// `VerificationError` with reason `key_unavailable`. May be called from several threads at once, and
+    /// must not verify by the same verifier. Set a short timeout, follow no redirects, and read no more
+    /// than 16 KiB.
+    ///
+    /// Default: the present key is built in; another one is fetched from OSS's own host by https.
+    std::function<std::string(const std::string &url)> fetch_key{};
+
+    /// Asked last, of every seal that is right, whether this is the first time. Remember the nonce until
+    /// the expiry; return false to refuse a replay. What it throws comes out of `verify`. It must be
+    /// atomic, and may be called from several threads at once.
+    ///
+    /// Default: none; replays within the expiry are accepted.
+    std::function<bool(const std::string &nonce, std::chrono::system_clock::time_point expires_at)>
+        first_use{};
 };
 
 /// What an error says. `what()` is the whole sentence; a text that the error does not have is empty, a
@@ -1053,6 +1150,39 @@ inline void apply(osscb_callback_options *to, const CallbackOptions &from) {
     }
     for (const auto &url : from.more_urls) {
         osscb_callback_options_add_url(to, lend(url));
+    }
+    if (from.seal) {
+        osscb_callback_options_set_seal(to, lend(from.seal->secret), count(from.seal->expires_in));
+    }
+}
+
+inline void apply(osscb_verifier_options *to, const VerifierOptions &from) {
+    for (const auto &value : from.trusted_keys) {
+        osscb_verifier_options_add_trusted_key(to, lend(value));
+    }
+    if (from.official_keys) {
+        osscb_verifier_options_set_official_keys(to, *from.official_keys);
+    }
+    if (from.key_scheme_as_named) {
+        osscb_verifier_options_set_key_scheme_as_named(to, *from.key_scheme_as_named);
+    }
+    if (from.max_body) {
+        osscb_verifier_options_set_max_body(to, *from.max_body);
+    }
+    if (from.any_signature_version) {
+        osscb_verifier_options_set_any_signature_version(to, *from.any_signature_version);
+    }
+    if (from.template_) {
+        osscb_verifier_options_set_template(to, lend(*from.template_));
+    }
+    if (from.template_type) {
+        osscb_verifier_options_set_template_type(to, static_cast<osscb_body_type>(*from.template_type));
+    }
+    for (const auto &value : from.bucket) {
+        osscb_verifier_options_add_bucket(to, lend(value));
+    }
+    for (const auto &value : from.seal_secret) {
+        osscb_verifier_options_add_seal_secret(to, lend(value));
     }
 }
 

@@ -340,9 +340,11 @@ int main(int argc, char **argv) {
         TEST(options_can_be_freed_and_used_again),
     };
     enum { OWN = sizeof own / sizeof *own };
-    test all[OWN + 32];
+    test all[OWN + 64];
     signal(SIGPIPE, SIG_IGN);
     memcpy(all, own, sizeof own);
     memcpy(all + OWN, source_boundary_tests, source_boundary_tests_count * sizeof *all);
-    return test_main(argc, argv, all, OWN + source_boundary_tests_count);
+    memcpy(all + OWN + source_boundary_tests_count, receive_boundary_tests,
+           receive_boundary_tests_count * sizeof *all);
+    return test_main(argc, argv, all, OWN + source_boundary_tests_count + receive_boundary_tests_count);
 }

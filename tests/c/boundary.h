@@ -22,5 +22,7 @@ osscb_callback *any_callback(void);
 
 extern const test source_boundary_tests[];
 extern const size_t source_boundary_tests_count;
+extern const test receive_boundary_tests[];
+extern const size_t receive_boundary_tests_count;
 
 #endif

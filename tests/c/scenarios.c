@@ -16,6 +16,8 @@ int main(int argc, char **argv) {
         {source_tests, source_tests_count},
         {completion_tests, completion_tests_count},
         {vector_tests, vector_tests_count},
+        {verify_tests, verify_tests_count},
+        {receive_tests, receive_tests_count},
     };
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {

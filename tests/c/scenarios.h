@@ -1,4 +1,4 @@
-/* The scenarios of tests/scenarios.toml, in five files, and the tests of calls that are started. */
+/* The scenarios of tests/scenarios.toml, in a file for each table. */
 #ifndef SCENARIOS_H
 #define SCENARIOS_H
 
@@ -14,5 +14,7 @@ TABLE(life_tests);
 TABLE(source_tests);
 TABLE(completion_tests);
 TABLE(vector_tests);
+TABLE(verify_tests);
+TABLE(receive_tests);
 
 #endif

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 /// In the order in which their items stand in the header.
-const SOURCES: [&str; 20] = [
+const SOURCES: &[&str] = &[
     "library",
     "text",
     "error",
@@ -27,6 +27,12 @@ const SOURCES: [&str; 20] = [
     "signer_options",
     "signer",
     "signed",
+    "verifier_options",
+    "verifier",
+    "event",
+    "sealing",
+    "confirm",
+    "answer",
 ];
 
 pub const PATH: &str = "include/oss_callback.h";

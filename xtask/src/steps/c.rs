@@ -35,8 +35,8 @@ pub const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-
 /// An instrumented build finds other faults than valgrind does, and sooner.
 pub const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
 
-const HELPERS: [&str; 3] = ["test.c", "json.c", "support.c"];
-const SCENARIOS: [&str; 7] = [
+const HELPERS: [&str; 4] = ["test.c", "json.c", "support.c", "received.c"];
+const SCENARIOS: [&str; 9] = [
     "scenarios.c",
     "scenarios_upload.c",
     "scenarios_failure.c",
@@ -44,7 +44,12 @@ const SCENARIOS: [&str; 7] = [
     "scenarios_sources.c",
     "completions.c",
     "scenarios_vectors.c",
+    "scenarios_verify.c",
+    "scenarios_receive.c",
 ];
+/// Each is a program.
+const PROGRAMS: [(&str, &[&str]); 2] =
+    [("boundary", &["boundary.c", "boundary_sources.c", "boundary_receive.c"]), ("scenarios", &SCENARIOS)];
 
 /// Calls of the memory test; `OSS_CALLBACK_CALLS=100000` makes it notice 64 bytes a call.
 const CALLS: &str = "3000";
@@ -60,9 +65,7 @@ fn run(run: &mut Run) -> Result<(), String> {
     }
     let testbed = Testbed::start(run)?;
     for (kind, flags) in [("plain", &[][..]), ("sanitized", &SANITIZERS)] {
-        for (name, files) in
-            [("boundary", &["boundary.c", "boundary_sources.c"][..]), ("scenarios", &SCENARIOS)]
-        {
+        for (name, files) in PROGRAMS {
             let program = program(run, &library, &format!("{name}-{kind}"), files, flags)?;
             run.tests(with(&testbed, run.command(&program)))?;
             if kind == "plain" {
@@ -101,6 +104,12 @@ pub fn examples(
         let outcome = run.output(command).and_then(answer);
         run.check(&format!("{source} prints the application server's answer"), outcome);
     }
+    let source = format!("ffi-c/examples/verify_callback.{ending}");
+    let example = build(run, &source, &format!("example-verify_callback-{ending}"))?;
+    // As the core's own example has it.
+    let expected = "a callback about the bucket yonghu-test\nwithout its query: wrong_signature";
+    let outcome = run.output(run.command(example)).and_then(|said| same(said.trim_end(), expected));
+    run.check(&format!("{source} tells a callback from a changed one"), outcome);
     std::fs::remove_file(&film).map_err(|e| format!("{}: {e}", film.display()))
 }
 
@@ -232,7 +241,10 @@ fn names(root: &Path) -> Result<(), String> {
         if !c.contains(&setter) {
             missing.push(setter);
         }
-        if !cpp.contains(&format!(" {}{{}};", option.name)) {
+        // C++ writes `template_`.
+        if !cpp.contains(&format!(" {}{{}};", option.name))
+            && !cpp.contains(&format!(" {}_{{}};", option.name))
+        {
             missing.push(format!("{} in C++", option.name));
         }
     }

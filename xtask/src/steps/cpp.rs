@@ -23,7 +23,7 @@ fn run(run: &mut Run) -> Result<(), String> {
     }
     let testbed = Testbed::start(run)?;
     for (kind, flags) in [("plain", &[][..]), ("sanitized", &SANITIZERS)] {
-        for name in ["scenarios", "sources", "vectors"] {
+        for name in ["scenarios", "sources", "vectors", "verify", "receive"] {
             let program = program(run, &library, name, kind, flags)?;
             run.tests(with(&testbed, run.command(program)))?;
         }
