@@ -3,19 +3,13 @@
 #ifndef OSS_CALLBACK_GO_RECEIVE_H
 #define OSS_CALLBACK_GO_RECEIVE_H
 
-#include "bridge.h"
+#include "send.h"
 
-extern void goFetchKey(uintptr_t context, char *url, struct osscb_key_answer *answer);
+extern _Bool goFetchKey(uintptr_t context, char *url, struct osscb_key *key, struct osscb_failure *failure);
 extern _Bool goFirstUse(uintptr_t context, char *nonce, int64_t expires_at);
-extern void goDrop(uintptr_t context);
 
-/* A context is a number here: Go's handles are, and a number must not pass as a pointer in Go. */
-static inline void go_drop(void *context) {
-    goDrop((uintptr_t)context);
-}
-
-static inline void go_fetch_key(void *context, const char *url, struct osscb_key_answer *answer) {
-    goFetchKey((uintptr_t)context, (char *)url, answer);
+static inline bool go_fetch_key(void *context, const char *url, osscb_key *key, osscb_failure *failure) {
+    return goFetchKey((uintptr_t)context, (char *)url, key, failure);
 }
 
 static inline bool go_first_use(void *context, const char *nonce, int64_t expires_at) {
@@ -23,11 +17,11 @@ static inline bool go_first_use(void *context, const char *nonce, int64_t expire
 }
 
 static inline void go_set_fetch_key(osscb_verifier_options *options, uintptr_t context) {
-    osscb_verifier_options_set_fetch_key(options, go_fetch_key, (void *)context, go_drop);
+    osscb_verifier_options_set_fetch_key(options, go_fetch_key, go_release, (void *)context);
 }
 
 static inline void go_set_first_use(osscb_verifier_options *options, uintptr_t context) {
-    osscb_verifier_options_set_first_use(options, go_first_use, (void *)context, go_drop);
+    osscb_verifier_options_set_first_use(options, go_first_use, go_release, (void *)context);
 }
 
 /* Method, target and headers packed; the signature only where `event` is NULL. */

@@ -13,14 +13,15 @@ import (
 // What C calls. A panic must not cross C, so it becomes what the function would say of a failure.
 
 //export goFetchKey
-func goFetchKey(context C.uintptr_t, url *C.char, answer *C.osscb_key_answer) {
+func goFetchKey(context C.uintptr_t, url *C.char, key *C.osscb_key, failure *C.osscb_failure) C.bool {
 	pem, err := fetched(cgo.Handle(context).Value().(func(string) ([]byte, error)), C.GoString(url))
 	if err != nil {
 		// Of an empty message nothing would be said.
-		C.osscb_key_answer_set_failure(answer, text("FetchKey: "+err.Error()))
-		return
+		C.osscb_failure_set(failure, text("FetchKey: "+err.Error()))
+		return false
 	}
-	C.osscb_key_answer_set_pem(answer, unsafe.Pointer(unsafe.SliceData(pem)), C.size_t(len(pem)))
+	C.osscb_key_set(key, unsafe.Pointer(unsafe.SliceData(pem)), C.size_t(len(pem)))
+	return true
 }
 
 func fetched(fetch func(string) ([]byte, error), url string) (pem []byte, err error) {
@@ -38,9 +39,4 @@ func goFirstUse(context C.uintptr_t, nonce *C.char, expiresAt C.int64_t) (first 
 	defer func() { _ = recover() }()
 	ask := cgo.Handle(context).Value().(func(string, time.Time) bool)
 	return C.bool(ask(C.GoString(nonce), time.Unix(int64(expiresAt), 0)))
-}
-
-//export goDrop
-func goDrop(context C.uintptr_t) {
-	cgo.Handle(context).Delete()
 }

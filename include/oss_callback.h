@@ -21,19 +21,19 @@
  * 4. Options are handles with setters, or a struct that begins with its size, never a growing argument list:
  *    a new option is a new function, and the ABI stays.
  * 5. Threads: a `const osscb_client *` may be used from many threads at once, and so may callbacks,
- *    signers, verifiers, events, sources, completion queues and `const` cancel handles; everything else by
+ *    signers, sources, completion queues, verifiers, events and `const` cancel handles; everything else by
  *    one at a time. After fork() a client may be used in the child, which opens connections of its own.
  *
  * The library calls your code only through the functions that you hand it: to read a source
  * (osscb_read_function), to provide credentials (osscb_credentials_function) and to release a context
  * (osscb_release_function), which happens on threads of the library's; to tell progress
  * (osscb_progress_function), which happens on the thread of a call that blocks, and on one of the library's
- * for a call that was started; and to fetch a key (osscb_fetch_key) and refuse replays (osscb_first_use),
- * which happens on the thread that verifies. Each gets the context that came with it. They may call this library's
- * functions, those of them that block only on the thread of a call that blocks; and they must return: no C++
- * exception, no longjmp and no end of the thread may pass through the library. What is lent to a call, data
- * and functions alike, is let go when the call has returned or, if it was started, when its end is told by
- * the completion queue.
+ * for a call that was started; and to fetch keys and to refuse replays (osscb_fetch_key_function,
+ * osscb_first_use_function), which happens on the thread that verifies. Each gets the context that came with
+ * it. They may call this library's functions, those of them that block only on the thread of a call that
+ * blocks; and they must return: no C++ exception, no longjmp and no end of the thread may pass through the
+ * library. What is lent to a call, data and functions alike, is let go when the call has returned or, if it
+ * was started, when its end is told by the completion queue.
  *
  * A handle that is NULL where one is needed is an error; accessors answer NULL with NULL, 0 or false.
  *
@@ -653,9 +653,9 @@ typedef struct osscb_event osscb_event;
 typedef struct osscb_failure osscb_failure;
 
 /**
- * Where an `osscb_fetch_key` puts what it got. It lives until that function returns.
+ * Where a key function puts what it got. It is yours for the length of that call only.
  */
-typedef struct osscb_key_answer osscb_key_answer;
+typedef struct osscb_key osscb_key;
 
 /**
  * Names and values in their order, such as headers or form fields.
@@ -902,28 +902,26 @@ typedef struct osscb_sign_request {
 } osscb_sign_request;
 
 /**
- * Gets the PEM of the key behind `url`, a NUL-terminated official key URL, and gives it, or what went
- * wrong, to `answer`. Set a short timeout, follow no redirects, and read no more than 16 KiB: longer
- * answers are refused.
+ * Gets the PEM of the key behind `url`, a NUL-terminated official key URL, and hands it over by
+ * `osscb_key_set`. Returns false on failure, and then may say why by `osscb_failure_set`. Set a short
+ * timeout, follow no redirects, and read no more than 16 KiB: longer answers are refused.
  *
- * Runs on the thread that verifies, and so on several at once. It must not throw or `longjmp` out.
+ * Runs on the thread that verifies, and so on several at once. It must not verify by the verifier that it
+ * belongs to, which would wait for itself.
  */
-typedef void (*osscb_fetch_key)(void *context, const char *url, struct osscb_key_answer *answer);
-
-/**
- * Called with a function's `context` once that function can no longer be called, from whichever thread
- * frees the last handle that holds it. It must not throw or `longjmp` out.
- */
-typedef void (*osscb_drop)(void *context);
+typedef bool (*osscb_fetch_key_function)(void *context,
+                                         const char *url,
+                                         struct osscb_key *key,
+                                         struct osscb_failure *failure);
 
 /**
  * Asked last, of every seal that is right, whether this is the first time. `nonce` is NUL-terminated;
  * remember it until `expires_at`, in seconds since 1970 (UTC). Return false to refuse a replay. It must be
  * atomic: of two calls with one nonce only one may get true.
  *
- * Runs on the thread that verifies, and so on several at once. It must not throw or `longjmp` out.
+ * Runs on the thread that verifies, and so on several at once.
  */
-typedef bool (*osscb_first_use)(void *context, const char *nonce, int64_t expires_at);
+typedef bool (*osscb_first_use_function)(void *context, const char *nonce, int64_t expires_at);
 
 /**
  * A number in a callback body, or why there is none.
@@ -1883,9 +1881,9 @@ const char *osscb_error_reason(const struct osscb_error *error);
  * yours to wipe.
  *
  * `security_token`: the STS token of temporary credentials, or `OSSCB_NO_STR`.
- * `expires_at`: when they end, in seconds since 1970 (UTC): five minutes before, the function is asked
- * for new ones. `OSSCB_NEVER` if they do not, or you do not know; those with a token are then asked for
- * again every 15 minutes.
+ * `expires_at`: when they end, in seconds since 1970 (UTC); the function is asked for new ones five
+ * minutes before, or when three quarters of a shorter life are over. `OSSCB_NEVER` if they do not end, or
+ * you do not know; those with a token are then asked for again every 15 minutes.
  */
 void osscb_credentials_set(struct osscb_credentials *credentials,
                            struct osscb_str access_key_id,
@@ -2485,6 +2483,11 @@ const char *osscb_presigned_string_to_sign(const struct osscb_presigned *presign
 void osscb_presigned_free(struct osscb_presigned *presigned);
 
 /**
+ * Hands a key over, from within a key function: `pem_len` bytes, copied. The last call counts.
+ */
+void osscb_key_set(struct osscb_key *key, const void *pem, size_t pem_len);
+
+/**
  * Options with nothing set. Freed by `osscb_verifier_options_free`.
  *
  * Setters copy what they are given, and the last call counts. They cannot fail: a value that cannot be
@@ -2503,43 +2506,32 @@ void osscb_verifier_options_set_callback(struct osscb_verifier_options *options,
  * Gets the PEM of official keys by a function of yours, in place of this library's own way.
  *
  * It replaces the fetching and the key that is built in, never the rule for key URLs: it is not called for
- * a URL that is not OSS's. Its answers are remembered, failures for 30 s. Verifications wait for it.
+ * a URL that is not OSS's. Its answers are remembered, failures for 30 s. Verifications wait for it; when
+ * it fails, they end with reason `key_unavailable` and its message.
  *
- * `context`: passed to `fetch_key` as it is; it belongs to the library from this call on, whatever
- * becomes of it.
- * `drop`: frees `context`; may be NULL.
+ * `context`: passed to `fetch_key`, and to `release`, which may be NULL, once these options and all
+ * verifiers made of them are freed, or at once if `fetch_key` is NULL.
  *
  * Default: the present key is built in; another one is fetched from OSS's own host by https within 5 s,
  * following no redirect, through the proxy of the environment (`HTTPS_PROXY`).
  */
 void osscb_verifier_options_set_fetch_key(struct osscb_verifier_options *options,
-                                          osscb_fetch_key fetch_key,
-                                          void *context,
-                                          osscb_drop drop);
-
-/**
- * Gives the key: `pem_len` bytes, copied. The last call for an answer counts.
- */
-void osscb_key_answer_set_pem(struct osscb_key_answer *answer, const void *pem, size_t pem_len);
-
-/**
- * Says why there is no key: it becomes part of the error's message. The last call for an answer counts.
- */
-void osscb_key_answer_set_failure(struct osscb_key_answer *answer, struct osscb_str message);
+                                          osscb_fetch_key_function fetch_key,
+                                          osscb_release_function release,
+                                          void *context);
 
 /**
  * Refuses replays by a function of yours. It needs a seal secret.
  *
- * `context`: passed to `first_use` as it is; it belongs to the library from this call on, whatever becomes
- * of it.
- * `drop`: frees `context`; may be NULL.
+ * `context`: passed to `first_use`, and to `release`, which may be NULL, once these options and all
+ * verifiers made of them are freed, or at once if `first_use` is NULL.
  *
  * Default: none; replays within the expiry are accepted.
  */
 void osscb_verifier_options_set_first_use(struct osscb_verifier_options *options,
-                                          osscb_first_use first_use,
-                                          void *context,
-                                          osscb_drop drop);
+                                          osscb_first_use_function first_use,
+                                          osscb_release_function release,
+                                          void *context);
 
 /**
  * Frees options. Verifiers made with them stay.

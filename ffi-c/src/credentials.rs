@@ -31,9 +31,9 @@ pub type osscb_credentials_function = Option<
 /// yours to wipe.
 ///
 /// `security_token`: the STS token of temporary credentials, or `OSSCB_NO_STR`.
-/// `expires_at`: when they end, in seconds since 1970 (UTC): five minutes before, the function is asked
-/// for new ones. `OSSCB_NEVER` if they do not, or you do not know; those with a token are then asked for
-/// again every 15 minutes.
+/// `expires_at`: when they end, in seconds since 1970 (UTC); the function is asked for new ones five
+/// minutes before, or when three quarters of a shorter life are over. `OSSCB_NEVER` if they do not end, or
+/// you do not know; those with a token are then asked for again every 15 minutes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_credentials_set(
     credentials: *mut osscb_credentials,

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -18,6 +19,17 @@ namespace oss_callback {
 
 /// Names and values, in order.
 using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+class Callback;
+
+/// How to seal uploads.
+struct Sealing {
+    /// Shared with the application server: at least 16 bytes.
+    std::string secret{};
+    /// From the upload's start (or the signing of a URL or form) to the arrival of the callback: 1 s to
+    /// 365 days.
+    std::chrono::seconds expires_in{};
+};
 
 /// What went wrong, in the words that every language shares.
 enum class ErrorKind : std::int32_t {
@@ -575,6 +587,14 @@ struct CallbackOptions {
 
     /// URLs that OSS tries when those before them failed; up to five with the first.
     std::vector<std::string> more_urls{};
+
+    /// Seals every upload, so that a `CallbackVerifier` with the same secret can tell your uploads from
+    /// a forger's. The default body and one built from fields carry the seal by themselves; a body that
+    /// is written out must hold `${x:seal}`, `${bucket}`, `${object}` and every variable. For presigned
+    /// URLs and forms: `Callback::sealed_for`.
+    ///
+    /// Default: none.
+    std::optional<Sealing> seal{};
 };
 
 /// Options of a `CallbackVerifier`. All are optional.
@@ -614,7 +634,7 @@ struct VerifierOptions {
     ///
     /// Default: none: fields by OSS's own names, all others are custom variables; form or JSON by
     /// the request's Content-Type, which OSS does not sign.
-    std::optional<std::string> template{};
+    std::optional<std::string> template_{};
 
     /// Body type of `template`.
     ///
@@ -631,6 +651,27 @@ struct VerifierOptions {
     ///
     /// Default: none: seals are not checked. Range: at least 16 bytes each.
     std::vector<std::string> seal_secret{};
+
+    /// In place of `template_` and `template_type`: those of this callback. It is looked at by the
+    /// constructor only.
+    const Callback *callback = nullptr;
+
+    /// Gets the PEM of the official key at a URL, in place of this library's own way. It replaces the
+    /// fetching and the key that is built in, never the rule for key URLs. What it throws is nested in a
+    /// `VerificationError` with reason `key_unavailable`. May be called from several threads at once, and
+    /// must not verify by the same verifier. Set a short timeout, follow no redirects, and read no more
+    /// than 16 KiB.
+    ///
+    /// Default: the present key is built in; another one is fetched from OSS's own host by https.
+    std::function<std::string(const std::string &url)> fetch_key{};
+
+    /// Asked last, of every seal that is right, whether this is the first time. Remember the nonce until
+    /// the expiry; return false to refuse a replay. What it throws comes out of `verify`. It must be
+    /// atomic, and may be called from several threads at once.
+    ///
+    /// Default: none; replays within the expiry are accepted.
+    std::function<bool(const std::string &nonce, std::chrono::system_clock::time_point expires_at)>
+        first_use{};
 };
 
 /// What an error says. `what()` is the whole sentence; a text that the error does not have is empty, a
@@ -1110,6 +1151,9 @@ inline void apply(osscb_callback_options *to, const CallbackOptions &from) {
     for (const auto &url : from.more_urls) {
         osscb_callback_options_add_url(to, lend(url));
     }
+    if (from.seal) {
+        osscb_callback_options_set_seal(to, lend(from.seal->secret), count(from.seal->expires_in));
+    }
 }
 
 inline void apply(osscb_verifier_options *to, const VerifierOptions &from) {
@@ -1128,8 +1172,8 @@ inline void apply(osscb_verifier_options *to, const VerifierOptions &from) {
     if (from.any_signature_version) {
         osscb_verifier_options_set_any_signature_version(to, *from.any_signature_version);
     }
-    if (from.template) {
-        osscb_verifier_options_set_template(to, lend(*from.template));
+    if (from.template_) {
+        osscb_verifier_options_set_template(to, lend(*from.template_));
     }
     if (from.template_type) {
         osscb_verifier_options_set_template_type(to, static_cast<osscb_body_type>(*from.template_type));
