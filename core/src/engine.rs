@@ -239,8 +239,14 @@ impl Drop for Engines {
             if current.process != process {
                 let idle = std::mem::take(current.idle.get_mut().unwrap_or_else(PoisonError::into_inner));
                 std::mem::forget(idle);
-                // Without its lock, which a thread of the parent's may have held.
-                std::mem::forget(Arc::clone(&current.background));
+                match Arc::get_mut(&mut current.background) {
+                    Some(all) => {
+                        let all = std::mem::take(all.get_mut().unwrap_or_else(PoisonError::into_inner));
+                        std::mem::forget(all);
+                    }
+                    // Not by its lock, which a thread of the parent's may have held.
+                    None => std::mem::forget(Arc::clone(&current.background)),
+                }
             }
             generation = current.next.get_mut().map(|next| &mut **next);
         }

@@ -4,9 +4,12 @@
 #include "scenarios.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { CALLS = 200, MOST = 32 };
 
@@ -231,6 +234,46 @@ static void waiting_ends_when_its_time_is_over(void) {
     osscb_completions_free(queue);
 }
 
+/* Two calls, by a queue of their own. */
+static bool two_started_calls_succeed(const osscb_client *client, const osscb_callback *callback) {
+    osscb_completions *queue = osscb_completions_new();
+    start_put(client, "fork.txt", "data", 4, callback, NULL, queue, 1);
+    start_put(client, "fork.txt", "data", 4, callback, NULL, queue, 2);
+    bool succeeded = next(queue).status == OSSCB_STATUS_OK;
+    succeeded = next(queue).status == OSSCB_STATUS_OK && succeeded;
+    osscb_completions_free(queue);
+    return succeeded;
+}
+
+static void calls_can_be_started_after_fork(void) {
+    osscb_client *client = client_of(NULL);
+    osscb_callback *callback = callback_to("/ok", NULL);
+    int ends[2] = {-1, -1};
+    char said = 0;
+    CHECK(two_started_calls_succeed(client, callback));
+    CHECK(pipe(ends) == 0);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        said = two_started_calls_succeed(client, callback) ? 'y' : 'n';
+        osscb_callback_free(callback);
+        osscb_client_free(client);
+        if (write(ends[1], &said, 1) == 1) {
+            /* Another program, as valgrind would report what belongs to threads that only the parent has. */
+            execlp("true", "true", (char *)NULL);
+        }
+        _exit(1);
+    }
+    int status = -1;
+    CHECK(child > 0 && read(ends[0], &said, 1) == 1 && said == 'y');
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK(two_started_calls_succeed(client, callback));
+    close(ends[0]);
+    close(ends[1]);
+    osscb_callback_free(callback);
+    osscb_client_free(client);
+}
+
 const test completion_tests[] = {
     TEST(one_thread_waits_for_hundreds_of_calls),
     TEST(a_started_call_that_fails_tells_why),
@@ -239,5 +282,6 @@ const test completion_tests[] = {
     TEST(a_closed_queue_gives_the_ends_of_calls_under_way),
     TEST(a_queue_may_be_freed_while_calls_are_under_way),
     TEST(waiting_ends_when_its_time_is_over),
+    TEST(calls_can_be_started_after_fork),
 };
 const size_t completion_tests_count = sizeof completion_tests / sizeof *completion_tests;
