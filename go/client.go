@@ -102,8 +102,12 @@ func (c *Client) PutObjectWithCallback(
 	cancel, done := watch(ctx)
 	defer done()
 
-	status, reply, failure := put(
-		(*C.osscb_client)(client), bucket, key, data, (*C.osscb_callback)(asked), set, cancel)
+	// A byte pointer, not void *: it says that there are no Go pointers behind it, wherever data lies.
+	first := (*C.uint8_t)(unsafe.SliceData(data))
+	var reply *C.osscb_reply
+	var failure *C.osscb_error
+	status := C.go_put((*C.osscb_client)(client), text(bucket), text(key), first, C.size_t(len(data)),
+		(*C.osscb_callback)(asked), set, cancel, &reply, &failure)
 	if status != C.OSSCB_STATUS_OK {
 		return nil, c.asked.explain(takeError(status, failure).endedBy(ctx))
 	}

@@ -43,16 +43,6 @@ static inline osscb_status go_source_of_memory(const uint8_t *data, size_t len, 
     return osscb_source_of_memory(data, len, NULL, NULL, source, error);
 }
 
-/* As osscb_start_put_object_with_callback, but for the type of the data. */
-static inline osscb_status go_start_put(const osscb_client *client, osscb_str bucket, osscb_str key,
-                                        const uint8_t *data, size_t data_len, const osscb_callback *callback,
-                                        const osscb_put_options *options, const osscb_cancel *cancel,
-                                        const osscb_completions *completions, uint64_t tag,
-                                        osscb_error **error) {
-    return osscb_start_put_object_with_callback(client, bucket, key, data, data_len, callback, options,
-                                                cancel, completions, tag, error);
-}
-
 /* A context of 0 stands for no function. */
 static inline osscb_status go_upload(const osscb_client *client, osscb_str bucket, osscb_str key,
                                      const osscb_source *source, const osscb_callback *callback,
