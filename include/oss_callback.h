@@ -2605,6 +2605,12 @@ osscb_status osscb_verifier_verify_signature(const struct osscb_verifier *verifi
                                              struct osscb_error **error);
 
 /**
+ * Largest body of a callback request that the verifier accepts, in bytes: who reads a request need not
+ * read on. 0 for NULL.
+ */
+size_t osscb_verifier_max_body(const struct osscb_verifier *verifier);
+
+/**
  * Frees a verifier. Verifications that other threads have under way go on to their end; none may begin
  * after. Events stay.
  */

@@ -193,6 +193,14 @@ pub unsafe extern "C" fn osscb_verifier_verify_signature(
     unsafe { status(error, work) }
 }
 
+/// Largest body of a callback request that the verifier accepts, in bytes: who reads a request need not
+/// read on. 0 for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_max_body(verifier: *const osscb_verifier) -> usize {
+    // SAFETY: NULL or a live handle.
+    unsafe { verifier.as_ref() }.map_or(0, |verifier| verifier.verifier.max_body())
+}
+
 /// Frees a verifier. Verifications that other threads have under way go on to their end; none may begin
 /// after. Events stay.
 #[unsafe(no_mangle)]

@@ -218,9 +218,8 @@ impl CallbackVerifier {
         self.check_signature(&Request::read(method, target, headers, body, self.settings.max_body)?)
     }
 
-    /// Largest body in bytes.
-    #[cfg(feature = "axum")]
-    pub(super) fn max_body(&self) -> usize {
+    /// Largest body in bytes: who reads a request for this verifier need not read on.
+    pub fn max_body(&self) -> usize {
         self.settings.max_body
     }
 
