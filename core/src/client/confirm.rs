@@ -77,13 +77,23 @@ impl Client {
         event: &CallbackEvent,
         done: impl FnOnce(Result<Confirmation>) + Send + 'static,
     ) {
+        self.start_confirm_until(event, None, done);
+    }
+
+    /// [`start_confirm`](Client::start_confirm) that ends with kind `cancelled` once `cancel` says so.
+    pub fn start_confirm_until(
+        &self,
+        event: &CallbackEvent,
+        cancel: Option<&Cancel>,
+        done: impl FnOnce(Result<Confirmation>) + Send + 'static,
+    ) {
         let question = match Question::new(&self.inner, event) {
             Ok(question) => question,
             Err(error) => return done(Err(error)),
         };
         let inner = Arc::clone(&self.inner);
         let ask = |transport| async move { question.ask(&inner, transport).await };
-        self.inner.engines.start(None, Lease::default(), ask, done);
+        self.inner.engines.start(cancel.cloned(), Lease::default(), ask, done);
     }
 
     fn confirm_interruptibly(
