@@ -1,4 +1,4 @@
-/* The receiving side of bridge.h: functions of Go that C calls, and events read in one crossing. */
+/* The receiving side: functions of Go that C calls, and events read in one crossing. */
 
 #ifndef OSS_CALLBACK_GO_RECEIVE_H
 #define OSS_CALLBACK_GO_RECEIVE_H

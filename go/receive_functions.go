@@ -13,11 +13,12 @@ import (
 // What C calls. A panic must not cross C, so it becomes what the function would say of a failure.
 
 //export goFetchKey
-func goFetchKey(context C.uintptr_t, url *C.char, key *C.osscb_key, failure *C.osscb_failure) C.bool {
+func goFetchKey(
+	context C.uintptr_t, url *C.char, key *C.osscb_key, failure *C.osscb_failure,
+) C.bool {
 	pem, err := fetched(cgo.Handle(context).Value().(func(string) ([]byte, error)), C.GoString(url))
 	if err != nil {
-		// Of an empty message nothing would be said.
-		C.osscb_failure_set(failure, text("FetchKey: "+err.Error()))
+		C.osscb_failure_set(failure, text(err.Error()))
 		return false
 	}
 	C.osscb_key_set(key, unsafe.Pointer(unsafe.SliceData(pem)), C.size_t(len(pem)))

@@ -249,7 +249,7 @@ impl CallbackVerifier {
         self.check_signature(&request, |store, url| store.key(url).map(Look::Known)).map(drop)
     }
 
-    /// Largest body in bytes that is accepted: nothing beyond it needs to be read.
+    /// Largest body in bytes, for whoever reads it: one byte more is enough to have it refused.
     pub fn max_body(&self) -> usize {
         self.settings.max_body
     }

@@ -68,6 +68,7 @@ fn each_failed_check_has_its_own_reason() {
         verifier.verify("POST", "/cb", headers.iter().map(|(name, value)| (*name, value)), body)
     };
     assert!(check(&good).is_ok());
+    assert_eq!(verifier.max_body(), 100);
     let with = |name: &str, value: &str| {
         let mut headers = good.clone();
         headers.iter_mut().filter(|(known, _)| *known == name).for_each(|(_, old)| *old = value.to_owned());
