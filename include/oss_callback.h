@@ -2887,7 +2887,13 @@ osscb_status osscb_answer_new(const void *json,
 struct osscb_answer *osscb_answer_new_refusal(void);
 
 /**
- * HTTP status: 200, or 403 for a refusal.
+ * The answer when a callback did verify, but could not be acted on: status 500. The upload ends as
+ * `callback_failed`. Freed by `osscb_answer_free`.
+ */
+struct osscb_answer *osscb_answer_new_failure(void);
+
+/**
+ * HTTP status: 200, 403 for a refusal, or 500 for a failure.
  */
 int32_t osscb_answer_status(const struct osscb_answer *answer);
 
