@@ -192,6 +192,14 @@ impl Emulator {
         uploads.iter().map(|upload| (upload.key.clone(), upload.id.clone())).collect()
     }
 
+    /// Aborts all multipart uploads of a bucket, as a lifecycle rule of OSS does after some days.
+    pub fn abort_uploads(&self, bucket: &str) {
+        for (key, id) in self.uploads(bucket) {
+            // One that ends by itself in this moment is as good.
+            let _ = self.shared.store.abort_upload(bucket, &key, &id);
+        }
+    }
+
     /// The requests that were answered, the oldest first; at most the last 10,000.
     pub fn requests(&self) -> Vec<RequestRecord> {
         self.shared.journal.requests()

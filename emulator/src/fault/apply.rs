@@ -17,14 +17,18 @@ const GATEWAY_PAGE: &str =
 impl Exchange {
     /// The fault of this request. What it asks for is seen as its likeliest reading has it: a signature that
     /// would settle the rest has not been looked at.
-    pub(crate) fn fault(&self) -> Option<FaultAction> {
-        let readings = self.readings().ok()?;
-        let likeliest = readings.first()?;
-        self.shared.faults.of(&Sighting {
-            operation: Operation::of(&self.request, &likeliest.target, &likeliest.query),
+    pub(crate) fn fault(&mut self) -> Option<FaultAction> {
+        let likeliest = self.readings().ok()?.into_iter().next()?;
+        let operation = Operation::of(&self.request, &likeliest.target, &likeliest.query);
+        let fault = self.shared.faults.of(&Sighting {
+            operation,
             bucket: likeliest.target.bucket.as_deref().unwrap_or_default(),
             key: likeliest.target.key.as_deref().unwrap_or_default(),
-        })
+        })?;
+        // For the log, should it be all that is ever known of it.
+        self.operation = operation.map_or("", Operation::name);
+        self.request.target = likeliest.target;
+        Some(fault)
     }
 
     /// Answers as the fault has it.

@@ -8,6 +8,7 @@ mod client_faults;
 mod confirm;
 mod crc_vectors;
 mod end_to_end;
+mod faults;
 mod layout;
 mod retries;
 mod scenario_list;
