@@ -1659,6 +1659,17 @@ void osscb_callback_options_add_var(struct osscb_callback_options *options,
                                     struct osscb_str value);
 
 /**
+ * Name of a custom variable, such as `upload_id`, that every upload fills with a random id of
+ * its own. It stays the same however often the upload is sent, so that the application server
+ * can tell a repeated callback from a new one. The default body and one built from `fields`
+ * carry it by themselves; a body that is written out must hold `${x:upload_id}`.
+ *
+ * Default: none. Range: a name that `vars` do not hold, in lowercase.
+ */
+void osscb_callback_options_set_idempotency_variable(struct osscb_callback_options *options,
+                                                     struct osscb_str value);
+
+/**
  * Headers that OSS adds to the callback request (`additionalHeaders`).
  *
  * Adds one pair; call it again for more.

@@ -2,8 +2,10 @@
 //! every single fault stands in the table of `faults.rs`.
 
 use std::io::Read;
+use std::time::Duration;
 
-use oss_callback::{Body, CallbackRetry, Client, Error, ErrorKind, PutOptions};
+use oss_callback::receive::CallbackVerifier;
+use oss_callback::{Body, Callback, CallbackRetry, Client, Error, ErrorKind, PutOptions, UploadOptions};
 use oss_callback_emulator::Operation;
 use oss_callback_tests::rig::{BUCKET, KEY, Rig, header};
 
@@ -54,6 +56,52 @@ fn always_means_that_a_second_callback_is_welcome() {
         (oss.count(Operation::PutObject), oss.count(Operation::HeadObject), oss.callbacks()),
         (2, 0, 2)
     );
+}
+
+/// The id of a callback, as its body has it.
+fn ids(oss: &Rig) -> Vec<String> {
+    let bodies = oss.app.callbacks().into_iter().map(|request| String::from_utf8(request.body).unwrap());
+    bodies
+        .map(|body| body.split("upload_id=").nth(1).unwrap().split('&').next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_repeated_callback_has_the_id_of_the_first_and_a_seal_that_is_right() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let (url, minute) = (|oss: &Rig| oss.app.url("/ok"), Duration::from_secs(60));
+    for in_parts in [false, true] {
+        let oss = Rig::with("close answer=0 on=PutObject,CompleteMultipartUpload");
+        let callback = Callback::builder(url(&oss)).idempotency_variable("upload_id").seal(secret, minute);
+        let callback = callback.build().unwrap();
+        let client = oss.client();
+        let upload = || {
+            if in_parts {
+                // The upload has gone when Complete is sent again, and there is no second callback.
+                let options =
+                    UploadOptions::default().threshold(0).callback_retry(CallbackRetry::IfNotStored);
+                return client.upload_file_with_callback(BUCKET, KEY, "Hello", &callback, &options);
+            }
+            let options = PutOptions::default().callback_retry(CallbackRetry::Always);
+            client.put_object_with_callback_opts(BUCKET, KEY, "Hello", &callback, &options)
+        };
+        assert_eq!(upload().map(drop).map_err(|error| error.kind()).is_ok(), !in_parts);
+        let first = ids(&oss);
+        assert_eq!(first.len(), if in_parts { 1 } else { 2 });
+        assert!(first[0].len() == 22 && first.iter().all(|id| *id == first[0]), "{first:?}");
+        upload().unwrap();
+        assert_ne!(ids(&oss).last(), first.last(), "another upload has another id");
+        let verifier = CallbackVerifier::builder()
+            .trusted_key(oss.emulator.public_key_pem())
+            .seal_secret(secret)
+            .build()
+            .unwrap();
+        for request in oss.app.callbacks() {
+            let headers = request.headers.iter().map(|(name, value)| (name, value));
+            let event = verifier.verify(&request.method, &request.target, headers, &request.body).unwrap();
+            assert_eq!(event.variable("upload_id").map(str::len), Some(22));
+        }
+    }
 }
 
 #[test]
