@@ -13,6 +13,7 @@ use crate::auth::{Judge, Reading};
 use crate::error::OssError;
 use crate::event::{Event, RequestHead, RequestRecord};
 use crate::line::Line;
+use crate::operation::Operation;
 use crate::ops::Exchange;
 use crate::query::Query;
 use crate::reply::{Reply, ReplyBody};
@@ -75,6 +76,11 @@ impl Exchange {
         if let Some(first) = readings.first() {
             // What the log names should the signature fit no reading.
             self.request.target.clone_from(&first.target);
+            if Operation::of(&self.request, &first.target, &first.query) == Some(Operation::PostObject) {
+                // Its signature is in the form; one in headers or URL is ignored (OSS, PostObject).
+                self.request.query.clone_from(&first.query);
+                return self.run().await;
+            }
         }
         let judge = Judge { keys: &self.shared.keys, region: &self.shared.region };
         let Reading { target, query } = judge.check(&self.request, &readings)?;

@@ -3,10 +3,13 @@
 mod bucket;
 mod copy;
 mod delete;
+mod form;
 mod list;
 mod multipart;
 mod object;
 mod parts;
+mod policy;
+mod post;
 mod properties;
 mod put;
 mod range;
@@ -25,6 +28,8 @@ use crate::operation::Operation;
 use crate::reply::Reply;
 use crate::request::{Request, RequestBody};
 use crate::store::StoreError;
+
+pub(crate) use form::Form;
 
 /// One request on its way through the emulator.
 pub(crate) struct Exchange {
@@ -142,7 +147,7 @@ impl Exchange {
             Operation::ListObjects => self.list_objects(),
             Operation::ListObjectsV2 => self.list_objects_v2(),
             Operation::ListParts => self.list_parts(),
-            Operation::PostObject => Err(OssError::not_implemented("PostObject")),
+            Operation::PostObject => self.post_object().await,
             Operation::PutBucket => self.put_bucket().await,
             Operation::PutBucketAcl => self.put_bucket_acl(),
             Operation::PutObject => self.put_object().await,

@@ -11,6 +11,7 @@ mod end_to_end;
 mod faults;
 mod kills;
 mod layout;
+mod post_forms;
 mod retries;
 mod scenario_list;
 mod scenarios;
