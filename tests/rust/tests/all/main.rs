@@ -16,6 +16,7 @@ mod post_forms;
 mod retries;
 mod scenario_list;
 mod scenarios;
+mod scenarios_receiving;
 mod sealed;
 mod sign_vectors;
 mod strict_example;
