@@ -181,14 +181,13 @@ fn cancelled_upload_leaves_no_parts() {
 
 #[test]
 fn a_watcher_that_says_no_ends_its_upload_and_no_other() {
-    let (oss, place) = (Rig::start(), Place::with(&data()));
-    oss.fault(PACE);
-    let (client, cancel) = (oss.client(), Cancel::new());
+    let (oss, place) = (Rig::with(PACE), Place::with(&data()));
+    let cancel = Cancel::new();
     let request = UploadRequest::new(BUCKET, KEY, place.source(), &oss.callback())
         .options(options())
         .cancel(&cancel)
         .progress_while(|progress| progress.parts_done < 2);
-    let error = client.upload(request).unwrap_err();
+    let error = oss.client().upload(request).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
     assert!(oss.uploads_left() == 0 && oss.count(Operation::AbortMultipartUpload) == 1);
     assert!(!cancel.is_cancelled());
