@@ -269,6 +269,21 @@ fn a_cancelled_upload_leaves_no_parts() {
 }
 
 #[test]
+fn a_watcher_that_says_no_ends_its_upload_and_no_other() {
+    let (oss, place) = (ScriptedOss::start().unwrap(), Place::with(&data()));
+    oss.state().pace = Duration::from_millis(60);
+    let (client, cancel) = (client(&oss), Cancel::new());
+    let request = UploadRequest::new("examplebucket", "a", place.source(), &callback())
+        .options(options())
+        .cancel(&cancel)
+        .progress_while(|progress| progress.parts_done < 2);
+    let error = client.upload(request).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+    assert!(oss.state().uploads.is_empty() && oss.count(Op::Abort) == 1);
+    assert!(!cancel.is_cancelled());
+}
+
+#[test]
 fn a_cancelled_upload_with_a_checkpoint_goes_on_where_it_was() {
     let (oss, place) = (ScriptedOss::start().unwrap(), Place::with(&data()));
     let error = cancelled_after(&oss, &place, 4, place.options());
