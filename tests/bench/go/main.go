@@ -43,7 +43,7 @@ func main() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	data := make([]byte, given.Number("size", 4096))
+	data := make([]byte, int(given.Number("size", 4096)))
 	given.Puts(len(data), func(key string) error {
 		_, err := client.PutObjectWithCallback(ctx, bucket, key, data, callback, nil)
 		return err
@@ -56,7 +56,7 @@ func sign(given *measure.Given, callback *osscallback.Callback) {
 	defer signer.Close()
 	request := osscallback.SignRequest{
 		Method: "PUT", Bucket: bucket, Key: "exampledir/exampleobject.txt",
-		Headers: map[string]string{"content-type": "text/plain", "x-oss-callback": callback.Encoded()},
+		Headers: map[string][]string{"content-type": {"text/plain"}, "x-oss-callback": {callback.Encoded()}},
 	}
 	given.Repeated(func() error {
 		_, err := signer.Sign(request)

@@ -56,8 +56,7 @@ impl Peer {
                 .endpoint(endpoint)
                 .access_key_id(KEY_ID)
                 .access_key_secret(SECRET)
-                .addressing_style("path")
-                .region("cn-hangzhou");
+                .addressing_style("path");
             return Ok(Peer::Opendal(Operator::new(service).map_err(said)?));
         }
         let options = ClientOptions::new()
@@ -79,9 +78,7 @@ impl Peer {
     async fn put(&self, key: &str, data: Bytes) -> Result<(), String> {
         match self {
             Peer::Opendal(operator) => operator.write(key, data).await.map(drop).map_err(said),
-            Peer::ObjectStore(store) => {
-                store.put(&key.into(), data.into()).await.map(drop).map_err(said)
-            }
+            Peer::ObjectStore(store) => store.put(&key.into(), data.into()).await.map(drop).map_err(said),
         }
     }
 
@@ -135,9 +132,8 @@ fn puts(given: &Arguments) -> Result<(), String> {
                         let (mut i, mut failed) = (0, None);
                         let done = until.shared(ways).run(1, || {
                             i += 1;
-                            let put = peer.put(&format!("k/{number}-{i}"), data.clone());
-                            let put = async { put.await };
-                            failed = failed.take().or(runtime.block_on(put).err());
+                            let key = format!("k/{number}-{i}");
+                            failed = failed.take().or(runtime.block_on(peer.put(&key, data.clone())).err());
                         });
                         failed.map_or(Ok(done), Err)
                     })
