@@ -6,6 +6,7 @@
 //! number of engines follows the number of calls that run at once, and the hot ones stay hot.
 //! Reasons and figures: docs/decisions/0005-transport.md.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,8 +27,38 @@ const IDLE_ENGINE_MAX: Duration = Duration::from_secs(50);
 /// Two background threads serve thousands of calls in flight: they only shovel bytes.
 const BACKGROUND_THREADS_MAX: usize = 2;
 
+/// What one background thread takes before another is used. Kept together, small calls share its
+/// connections and its turns at the poll; a call that moves much is worth a thread of its own.
+const LOAD_OF_A_THREAD: usize = 64;
+
+/// How much a call asks of the thread that drives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// A request whose body fits into one write.
+    Small,
+    Large,
+}
+
+impl Load {
+    fn amount(self) -> usize {
+        match self {
+            Load::Small => 1,
+            Load::Large => LOAD_OF_A_THREAD,
+        }
+    }
+}
+
 /// Makes the transport of a new engine.
-pub(crate) type MakeTransport = dyn Fn() -> Result<Arc<dyn Transport>> + Send + Sync;
+pub(crate) type MakeTransport = dyn Fn(Driven) -> Result<Arc<dyn Transport>> + Send + Sync;
+
+/// When a runtime looks at its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Driven {
+    /// While a call is under way, and not in between.
+    ByCalls,
+    /// All the time.
+    Always,
+}
 
 /// Asks the caller of a blocking call, on its own thread, whether to stop.
 pub(crate) type Interrupt<'a> = &'a mut dyn FnMut() -> bool;
@@ -82,7 +113,6 @@ struct Generation {
     process: u32,
     idle: Mutex<Vec<Idle>>,
     background: Mutex<Vec<Arc<Background>>>,
-    turn: AtomicUsize,
     next: OnceLock<Box<Generation>>,
 }
 
@@ -97,9 +127,42 @@ struct Engine {
 }
 
 struct Background {
-    handle: Handle,
     transport: Arc<dyn Transport>,
-    stop: Arc<Notify>,
+    queue: Arc<Queue>,
+    load: Arc<AtomicUsize>,
+}
+
+/// A call's share of its thread's load, until it ends, however it ends.
+struct Loaded(Arc<AtomicUsize>, Load);
+
+impl Loaded {
+    fn new(load: &Arc<AtomicUsize>, amount: Load) -> Loaded {
+        load.fetch_add(amount.amount(), Ordering::Relaxed);
+        Loaded(Arc::clone(load), amount)
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1.amount(), Ordering::Relaxed);
+    }
+}
+
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Calls on their way to a background thread. Waking it is a system call and a change of threads, which
+/// cost more than much of an upload: so a thread that has been woken takes all that has come by then, and
+/// is not woken again before.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    calls: Vec<Work>,
+    stop: bool,
 }
 
 impl Generation {
@@ -108,7 +171,6 @@ impl Generation {
             process: std::process::id(),
             idle: Mutex::default(),
             background: Mutex::default(),
-            turn: AtomicUsize::new(0),
             next: OnceLock::new(),
         }
     }
@@ -164,7 +226,7 @@ impl Engines {
         let generation = self.generation.current();
         let engine = match generation.take() {
             Some(engine) => engine,
-            None => Engine::new((self.make)()?)?,
+            None => Engine::new((self.make)(Driven::ByCalls)?)?,
         };
         let runtime = engine.runtime.as_ref().expect("present until dropped");
         let work = call(Arc::clone(&engine.transport));
@@ -183,6 +245,7 @@ impl Engines {
     /// Starts a call on a background thread; `done` is called there with its outcome.
     pub fn start<T, F>(
         &self,
+        load: Load,
         cancel: Option<Cancel>,
         call: impl FnOnce(Arc<dyn Transport>) -> F,
         done: impl FnOnce(Result<T>) + Send + 'static,
@@ -193,22 +256,28 @@ impl Engines {
         match self.background() {
             Ok(background) => {
                 let work = call(Arc::clone(&background.transport));
-                background.handle.spawn(async move {
-                    done(until_cancelled(cancel.as_ref(), work).await);
-                });
+                let loaded = Loaded::new(&background.load, load);
+                background.queue.push(Box::pin(async move {
+                    let outcome = until_cancelled(cancel.as_ref(), work).await;
+                    // Before the caller knows, who may start the next at once.
+                    drop(loaded);
+                    done(outcome);
+                }));
             }
             Err(error) => done(Err(error)),
         }
     }
 
+    /// The first thread with room; else a new one, if there may be; else the one with the least to do.
     fn background(&self) -> Result<Arc<Background>> {
         let generation = self.generation.current();
-        let turn = generation.turn.fetch_add(1, Ordering::Relaxed) % background_threads();
         let mut all = generation.background.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(background) = all.get(turn) {
-            return Ok(Arc::clone(background));
+        let fullness = |one: &&Arc<Background>| one.load.load(Ordering::Relaxed) / LOAD_OF_A_THREAD;
+        let found = all.iter().min_by_key(fullness);
+        if let Some(found) = found.filter(|found| fullness(found) == 0 || all.len() >= background_threads()) {
+            return Ok(Arc::clone(found));
         }
-        let background = Arc::new(Background::new((self.make)()?)?);
+        let background = Arc::new(Background::new((self.make)(Driven::Always)?)?);
         all.push(Arc::clone(&background));
         Ok(background)
     }
@@ -270,23 +339,55 @@ impl Drop for Engine {
 impl Background {
     fn new(transport: Arc<dyn Transport>) -> Result<Background> {
         let runtime = runtime()?;
-        let handle = runtime.handle().clone();
-        let stop = Arc::new(Notify::new());
-        let stopped = Arc::clone(&stop);
+        let queue = Arc::new(Queue::default());
+        let taken = Arc::clone(&queue);
         std::thread::Builder::new()
             .name("oss-callback".to_owned())
             .spawn(move || {
-                runtime.block_on(stopped.notified());
+                runtime.block_on(taken.serve());
                 runtime.shutdown_background();
             })
             .map_err(|e| Error::new(ErrorKind::Network, format!("no thread could be started: {e}")))?;
-        Ok(Background { handle, transport, stop })
+        Ok(Background { transport, queue, load: Arc::default() })
     }
 }
 
 impl Drop for Background {
     fn drop(&mut self) {
-        self.stop.notify_one();
+        self.queue.locked().stop = true;
+        self.queue.changed.notify_one();
+    }
+}
+
+impl Queue {
+    fn locked(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, work: Work) {
+        let mut waiting = self.locked();
+        waiting.calls.push(work);
+        let first = waiting.calls.len() == 1;
+        drop(waiting);
+        if first {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Starts what comes, until it is told to stop.
+    async fn serve(&self) {
+        let mut calls = Vec::new();
+        loop {
+            self.changed.notified().await;
+            {
+                let mut waiting = self.locked();
+                if waiting.stop {
+                    return;
+                }
+                std::mem::swap(&mut waiting.calls, &mut calls);
+            }
+            calls.drain(..).for_each(|work| drop(tokio::spawn(work)));
+        }
     }
 }
 
@@ -357,7 +458,7 @@ mod tests {
     fn engines() -> (Engines, Arc<AtomicUsize>) {
         let made = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&made);
-        let make = move || -> Result<Arc<dyn Transport>> {
+        let make = move |_: Driven| -> Result<Arc<dyn Transport>> {
             count.fetch_add(1, Ordering::Relaxed);
             Ok(Arc::new(Nowhere))
         };
@@ -384,7 +485,7 @@ mod tests {
     fn engines_of_another_process_are_left_alone() {
         let (mut engines, made) = engines();
         run(&engines, Ok(())).unwrap();
-        engines.start(None, |_| async { Ok(()) }, |_| ());
+        engines.start(Load::Small, None, |_| async { Ok(()) }, |_| ());
         // What a forked child sees: everything as it was, but another process id.
         engines.generation.process = engines.generation.process.wrapping_add(1);
         run(&engines, Ok(())).unwrap();
@@ -393,6 +494,69 @@ mod tests {
         assert_eq!(engines.generation.idle.lock().unwrap().len(), 1, "the parent's is still there");
         let child = engines.generation.next.get().expect("a generation of its own");
         assert_eq!(child.idle.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn all_that_came_before_a_background_thread_looked_is_started() {
+        let (engines, made) = engines();
+        let (sender, ended) = std::sync::mpsc::channel();
+        for i in 0..1000 {
+            let sender = sender.clone();
+            engines.start(
+                Load::Small,
+                None,
+                move |_| async move { Ok(i) },
+                move |outcome| sender.send(outcome).unwrap(),
+            );
+        }
+        let mut all: Vec<i32> = (0..1000).map(|_| ended.recv().unwrap().unwrap()).collect();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..1000));
+        assert!(made.load(Ordering::Relaxed) <= BACKGROUND_THREADS_MAX);
+    }
+
+    #[test]
+    fn small_calls_share_a_thread_and_large_ones_have_their_own() {
+        let (engines, _) = engines();
+        let loads = |engines: &Engines| -> Vec<usize> {
+            let all = engines.generation.background.lock().unwrap();
+            all.iter().map(|one| one.load.load(Ordering::Relaxed)).collect()
+        };
+        let started = |load| {
+            let (end, ended) = tokio::sync::oneshot::channel::<()>();
+            let call = move |_| async move { ended.await.map_err(|_| cancelled()) };
+            engines.start(load, None, call, |_| ());
+            end
+        };
+        let small: Vec<_> = (0..10).map(|_| started(Load::Small)).collect();
+        assert_eq!(loads(&engines), [10]);
+        let large = started(Load::Large);
+        assert_eq!(loads(&engines), [10 + LOAD_OF_A_THREAD]);
+        let another = started(Load::Large);
+        let expected = if background_threads() > 1 { vec![74, 64] } else { vec![138] };
+        assert_eq!(loads(&engines), expected);
+        drop((small, large, another));
+        let start = Instant::now();
+        while loads(&engines).iter().any(|load| *load > 0) {
+            assert!(start.elapsed() < Duration::from_secs(10), "{:?}", loads(&engines));
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_background_thread_ends_with_its_client() {
+        let (engines, _) = engines();
+        let (sender, ended) = std::sync::mpsc::channel::<()>();
+        engines.start(Load::Small, None, |_| async { Ok(()) }, move |_| drop(sender));
+        assert!(ended.recv().is_err(), "the call has ended");
+        let background = Arc::clone(&engines.generation.background.lock().unwrap()[0]);
+        let queue = Arc::downgrade(&background.queue);
+        drop((background, engines));
+        let start = Instant::now();
+        while queue.strong_count() > 0 {
+            assert!(start.elapsed() < Duration::from_secs(10), "the thread goes on");
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::reply::CallbackReply;
 use super::{Client, Inner, builder, headers, put};
 use crate::body::{Body, Lease, Source};
 use crate::callback::Callback;
-use crate::engine::Cancel;
+use crate::engine::{Cancel, Load};
 use crate::error::{Error, Result};
 use crate::options::UploadOptions;
 
@@ -273,6 +273,6 @@ impl Client {
             Err(error) => return done(Err(error)),
         };
         let inner = Arc::clone(&self.inner);
-        self.inner.engines.start(None, |transport| run::run(inner, transport, plan), done);
+        self.inner.engines.start(Load::Large, None, |transport| run::run(inner, transport, plan), done);
     }
 }
