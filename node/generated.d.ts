@@ -310,6 +310,40 @@ export interface PutOptions {
   callbackRetry?: CallbackRetry | undefined
 }
 
+/** What can be said of one upload of any size. */
+export interface UploadOptions extends PutOptions {
+  /**
+   * Sources shorter than this many bytes go in one PutObject, others in parts. Sources of unknown length
+   * go in parts, unless they end within the first one. Range: at most 5368709120 (5 GiB).
+   * @defaultValue 16777216 (16 MiB)
+   */
+  threshold?: number | undefined
+
+  /**
+   * Bytes in a part. Without it, parts are as large as 10,000 of them must be to hold the source; those
+   * of a source of unknown length double with every thousandth. Range: 102400 (100 KiB) to 5368709120 (5
+   * GiB).
+   * @defaultValue 8388608 (8 MiB), or what the source needs
+   */
+  partSize?: number | undefined
+
+  /**
+   * How many parts are under way at once. A file is read piece by piece; any other stream takes this
+   * many parts and one more of memory. Range: 1 to 64.
+   * @defaultValue 4
+   */
+  parallel?: number | undefined
+
+  /**
+   * Path of a file that remembers the upload, so that one that was cancelled, failed or killed goes on
+   * where it was when the same call is made again. It holds no secret, is replaced as a whole, and is
+   * removed in the end. Needs a source that is a path. Without it, an upload that fails is aborted, and
+   * OSS keeps no parts.
+   * @defaultValue none
+   */
+  checkpoint?: string | undefined
+}
+
 /** What OSS shall send to the application server, and how. */
 export interface CallbackOptions {
   /**

@@ -4,27 +4,152 @@ import type {
   Addressing,
   BodyType,
   CallbackOptions,
-  ClientOptions,
+  ClientOptions as PlainClientOptions,
   ErrorCode,
   ErrorFacts,
   ErrorKind,
   Pairs,
   PutOptions,
   SignatureVersion,
+  UploadOptions,
 } from './generated.js'
 
 export * from './generated.js'
 
-/** The data of an upload: a Buffer, any view of an ArrayBuffer, or an ArrayBuffer itself. */
+/** Bytes: a Buffer, any view of an ArrayBuffer, or an ArrayBuffer itself. */
 export type Data = NodeJS.ArrayBufferView | ArrayBufferLike
 
+/** A file by its path. It is opened when the upload begins. */
+export interface FilePath {
+  readonly path: string | URL
+}
+
+/** A web stream, as `fetch` gives it: anything with the methods that are used. */
+export interface WebStream {
+  readonly locked: boolean
+  getReader(): { read(): Promise<{ done: boolean; value?: Data | undefined }> }
+  cancel(reason?: unknown): Promise<void>
+}
+
+/** A Blob or a File, `fs.openAsBlob()` included. */
+export interface BlobLike {
+  readonly size: number
+  stream(): WebStream
+  arrayBuffer(): Promise<ArrayBuffer>
+}
+
+/** A FileHandle of `node:fs/promises`. */
+export interface FileHandleLike {
+  readonly fd: number
+  read(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number | null,
+  ): Promise<{ bytesRead: number }>
+  stat(): Promise<unknown>
+}
+
+/**
+ * What can be uploaded.
+ *
+ * - Bytes. They are copied once before the method returns: what happens to them afterwards does not matter.
+ * - A file, as `{ path }` or as a `file:` URL. It is read while it is sent, by position, and can be sent
+ *   again should a request fail; it must not change meanwhile.
+ * - A Blob or a File, whose size is known.
+ * - A stream: a `Readable`, a web stream, an async or sync iterable of bytes, or a FileHandle (from its
+ *   position to its end; it stays open). It is read as fast as it can be sent, and never more than a few
+ *   buffers ahead. It can be read only once: what fails after its first byte was taken cannot be tried
+ *   again, and the error says so. However the call ends, a stream is done with then: destroyed, cancelled,
+ *   or its `return()` called, unless it has come to its end.
+ *
+ * Text is refused: encode it by `Buffer.from(text)`.
+ */
+export type Source =
+  | Data
+  | FilePath
+  | URL
+  | BlobLike
+  | NodeJS.ReadableStream
+  | WebStream
+  | FileHandleLike
+  | AsyncIterable<Data>
+  | Iterable<Data>
+
+/** What both ways of an upload take beside OSS's options. */
+interface CallOptions {
+  /**
+   * How many bytes a stream will give, where that is known: less or more is then an error of kind `source`,
+   * and nothing is stored. Without it the object is sent in chunks, or in parts.
+   */
+  length?: number | bigint | undefined
+}
+
 /** Options of one upload. */
-export interface PutObjectOptions extends PutOptions {
+export interface PutObjectOptions extends PutOptions, CallOptions {
   /**
    * Ends the upload: the promise is rejected with the signal's own `reason` at once. The object may or
    * may not be stored. One signal can serve any number of uploads.
    */
   signal?: AbortSignal | null | undefined
+}
+
+/** How far an upload is. */
+export interface Progress {
+  /**
+   * Bytes handed to the network, and bytes that were there from an earlier run. Never goes back, even when
+   * a part is sent again.
+   */
+  bytesDone: number
+  /** Bytes of the whole, where that is known. */
+  bytesTotal: number | undefined
+  /** Parts that OSS has acknowledged; 0 for an upload in one request. */
+  partsDone: number
+  /** Parts of the whole, where that is known; undefined for an upload in one request. */
+  partsTotal: number | undefined
+}
+
+/** Options of one upload of any size. */
+export interface UploadFileOptions extends UploadOptions, CallOptions {
+  /**
+   * Ends the upload, and the promise is rejected with the signal's own `reason` once things are in order:
+   * with a `checkpoint` the same call goes on later where this one ended; without one, its parts are
+   * removed. That takes a moment, and with a network that is gone up to 15 s.
+   */
+  signal?: AbortSignal | null | undefined
+
+  /**
+   * Told how far the upload is: at its beginning, ten times a second while bytes move, and at its end.
+   * What it throws ends the upload, as a signal does, and is what the promise is rejected with. Of a
+   * function that gives a promise, the same holds for what that is rejected with; it is not waited for.
+   */
+  onProgress?: ((progress: Progress) => unknown) | undefined
+}
+
+/** An AccessKey pair, with the STS token of a temporary one. */
+export interface Credentials {
+  accessKeyId: string
+  accessKeySecret: string
+  /** STS token, for temporary credentials. */
+  securityToken?: string | null | undefined
+  /**
+   * When they end, as a Date or in Unix seconds: five minutes before, the function is asked again. Without
+   * it a pair without a token is kept for good, and one with a token is replaced every 15 minutes.
+   */
+  expiresAt?: Date | number | null | undefined
+}
+
+/** What a client is made of. */
+export interface ClientOptions extends PlainClientOptions {
+  /**
+   * Gives credentials, in place of `accessKeyId` and the other options for them.
+   *
+   * It is called on this thread when a call needs credentials and none are at hand, and in good time before
+   * those at hand end; one call of it at a time serves all uploads. What it throws is the `cause` of a
+   * CredentialsError, whose message shows its message, so that should hold no secrets. Then, and when it
+   * does not answer within 60 s, it is asked again a little later. It does not keep the process alive.
+   */
+  credentialsProvider?: (() => Credentials | Promise<Credentials>) | undefined
 }
 
 /** A callback as a plain object. */
@@ -59,18 +184,48 @@ export declare class Client {
    *
    * @param bucket name of the bucket
    * @param key the object's key, as it is, not encoded
-   * @param data the bytes. They are copied once before this method returns: what happens to them
-   *   afterwards does not matter. Text is refused: encode it by `Buffer.from(text)`
+   * @param data bytes, a file or a stream, of at most 5 GiB
    * @param callback what OSS shall send, and where
    * @throws {CallbackFailedError} the object *is* stored, but the callback failed
+   * @throws {OutcomeUnknownError} the object *is* stored, but the answer was lost, and what the callback
+   *   came to is not known
+   * @throws {SourceError} the data cannot be read; what a stream threw is the `cause`. Nothing is stored
    * @throws {OssCallbackError} any other kind; with `invalid_argument` and `credentials` nothing was sent
    */
   putObjectWithCallback(
     bucket: string,
     key: string,
-    data: Data,
+    data: Source,
     callback: Callback | CallbackInit,
     options?: PutObjectOptions,
+  ): Promise<CallbackReply>
+
+  /**
+   * Uploads a file or a stream of any size: in one request below `threshold`, in parts above it. OSS calls
+   * the application server once, when the object is whole, and its answer is given.
+   *
+   * An upload in parts that fails is aborted, so that OSS keeps no parts, unless it has a `checkpoint`: then
+   * the same call goes on where this one ended, also after the process was killed.
+   *
+   * @param bucket name of the bucket
+   * @param key the object's key, as it is, not encoded
+   * @param source a file, a stream or bytes. A path is best: its parts are read where they lie, can be sent
+   *   again one by one, and a `checkpoint` needs it
+   * @param callback what OSS shall send, and where
+   * @throws as `putObjectWithCallback`
+   *
+   * @example
+   * await client.uploadFileWithCallback('examplebucket', 'film.mp4', { path: 'film.mp4' }, callback, {
+   *   checkpoint: 'film.mp4.checkpoint',
+   *   onProgress: ({ bytesDone, bytesTotal }) => console.log(bytesDone, 'of', bytesTotal),
+   * })
+   */
+  uploadFileWithCallback(
+    bucket: string,
+    key: string,
+    source: Source,
+    callback: Callback | CallbackInit,
+    options?: UploadFileOptions,
   ): Promise<CallbackReply>
 
   /** The region that requests are signed for, if one is known. */

@@ -3,34 +3,53 @@
 // The face of the package: it turns arguments into the addon's form and failures into exceptions. What
 // OSS wants is the core's to know. Documentation: index.d.ts.
 
-const { flat, pairs, moment, bytes, isPlain, typeName } = require('./lib/arguments.js')
-const { call } = require('./lib/calls.js')
+const { flat, pairs, moment, isPlain, typeName } = require('./lib/arguments.js')
+const { channel } = require('./lib/calls.js')
+const { Provider } = require('./lib/credentials.js')
 const { classes, take, invalid } = require('./lib/errors.js')
 const native = require('./lib/native.js')
+const { sourceOf } = require('./lib/sources.js')
+const { put, upload } = require('./lib/uploads.js')
 
 const { InvalidArgumentError } = classes
 
 class Client {
   #native
+  #provider
 
-  constructor(options) {
-    this.#native = take(native.clientNew(flat('options', options)))
-  }
-
-  async putObjectWithCallback(bucket, key, data, callback, options = {}) {
+  constructor(options = {}) {
     if (!isPlain(options)) {
       throw invalid('options', 'must be an object of options')
     }
-    const { signal = null, ...rest } = options
-    const view = bytes(data)
-    const given = nativeCallback(callback)
-    const list = flat('options', rest)
-    const start = (cancel) =>
-      call((channel, number) =>
-        take(native.clientPut(channel, number, this.#native, bucket, key, view, given, list, cancel)),
-      )
-    const outcome = signal === null ? await start() : await abortable(signal, start)
-    return new CallbackReply(take(outcome))
+    const { credentialsProvider, ...rest } = options
+    this.#provider = credentialsProvider === undefined ? undefined : new Provider(credentialsProvider)
+    this.#native = take(native.clientNew(channel, flat('options', rest), this.#provider?.number))
+  }
+
+  async putObjectWithCallback(bucket, key, data, callback, options = {}) {
+    return this.#send('data', put, bucket, key, data, callback, options)
+  }
+
+  async uploadFileWithCallback(bucket, key, source, callback, options = {}) {
+    return this.#send('source', upload, bucket, key, source, callback, options)
+  }
+
+  /** However it ends, the source is done with: also when it was never begun. */
+  async #send(field, way, bucket, key, data, callback, options) {
+    if (!isPlain(options)) {
+      throw invalid('options', 'must be an object of options')
+    }
+    const { length, ...others } = options
+    const source = sourceOf(field, data, length)
+    try {
+      const given = nativeCallback(callback)
+      const outcome = await way(this, this.#native, [bucket, key], source, given, others)
+      const causeOf = (kind, message) =>
+        source.causeOf(kind) ?? this.#provider?.causeOf(kind, message)
+      return new CallbackReply(take(outcome, causeOf))
+    } finally {
+      source.close()
+    }
   }
 
   get region() {
@@ -53,49 +72,6 @@ if (Symbol.dispose !== undefined) {
     configurable: true,
     writable: true,
   })
-}
-
-/** Runs what `start` starts until it ends or `signal` is aborted, whichever is first. */
-function abortable(signal, start) {
-  if (typeof signal?.addEventListener !== 'function' || typeof signal.aborted !== 'boolean') {
-    throw invalid('signal', `must be an AbortSignal, but is ${typeName(signal)}`)
-  }
-  signal.throwIfAborted()
-  const cancel = native.cancelNew()
-  const running = start(cancel)
-  return new Promise((resolve, reject) => {
-    const forget = onAbort(signal, () => {
-      native.cancel(cancel)
-      reject(signal.reason)
-    })
-    running.then(resolve, reject).finally(forget)
-  })
-}
-
-/** For each signal in use, the one listener of ours, and what it is to do. */
-const listening = new WeakMap()
-
-/**
- * Has `abort` called when `signal` is aborted, until the function that it returns is called. However many
- * calls share a signal, it has one listener of ours: Node takes many for a leak, and warns.
- */
-function onAbort(signal, abort) {
-  let entry = listening.get(signal)
-  if (entry === undefined) {
-    const calls = new Set()
-    const listener = () => calls.forEach((call) => call())
-    entry = { calls, listener }
-    listening.set(signal, entry)
-    signal.addEventListener('abort', listener, { once: true })
-  }
-  entry.calls.add(abort)
-  return () => {
-    entry.calls.delete(abort)
-    if (entry.calls.size === 0 && listening.get(signal) === entry) {
-      listening.delete(signal)
-      signal.removeEventListener('abort', entry.listener)
-    }
-  }
 }
 
 class CallbackReply {

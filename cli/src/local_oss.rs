@@ -26,6 +26,8 @@ pub struct Settings {
     pub strict: bool,
     /// URL of the public key that callbacks announce.
     pub key_url: Option<String>,
+    /// Port of the control API, if it shall be open; 0 takes a free one.
+    pub control_port: Option<u16>,
 }
 
 impl Default for Settings {
@@ -38,6 +40,7 @@ impl Default for Settings {
             data_dir: None,
             strict: false,
             key_url: None,
+            control_port: None,
         }
     }
 }
@@ -64,6 +67,9 @@ pub fn start(
         callback.key_url.clone_from(key_url);
         builder = builder.callback(callback);
     }
+    if let Some(port) = settings.control_port {
+        builder = builder.control_port(port);
+    }
     builder.start().map_err(|error| cannot_start(&error))
 }
 
@@ -72,7 +78,7 @@ fn cannot_start(error: &StartError) -> Failure {
         StartError::Invalid { .. } => Failure::usage(format!("the emulator cannot start: {error}")),
         StartError::Bind { host, port, source } if source.kind() == ErrorKind::AddrInUse => {
             Failure::other(format!("port {port} of {host} is in use"))
-                .with_hint("Stop what listens there, name another --port, or leave it out for a free one")
+                .with_hint("Stop what listens there, name another port, or leave it out for a free one")
         }
         StartError::Bind { port: 1..1024, source, .. } if source.kind() == ErrorKind::PermissionDenied => {
             Failure::other(format!("the emulator cannot start: {error}"))

@@ -73,6 +73,22 @@ pub fn command() -> Command {
             text("key-url", "URL", "URL of the public key that callbacks announce")
                 .value_hint(ValueHint::Url),
         )
+        .arg(
+            Arg::new("control")
+                .long("control")
+                .value_name("PORT")
+                .help("Open the control API, on a free port or this one")
+                .long_help(
+                    "Open the control API, on a free port or this one, for programs on this machine: GET \
+                     /uploads and GET /callbacks tell in JSON which multipart uploads are unfinished and which \
+                     callbacks were made (?bucket=B for those of one bucket). Its address is printed as \
+                     CONTROL_URL.",
+                )
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("0")
+                .value_parser(value_parser!(u16)),
+        )
         .arg(text("region", "REGION", "Region to play").default_value(defaults.region))
         .arg(text("access-key-id", "ID", "AccessKey id of the emulator's user").requires("access-key-secret"))
         .arg(
@@ -142,17 +158,19 @@ fn settings(matches: &ArgMatches) -> Result<Settings, Failure> {
         data_dir: matches.get_one::<PathBuf>("data-dir").cloned(),
         strict: matches.get_flag("strict"),
         key_url: matches.get_one::<String>("key-url").cloned(),
+        control_port: matches.get_one::<u16>("control").copied(),
     })
 }
 
 /// What a shell takes over, ready to paste.
 fn environment(oss: &Emulator) -> String {
-    let variables = [
+    let mut variables = vec![
         ("OSS_ENDPOINT", oss.endpoint()),
         ("OSS_REGION", oss.region().to_owned()),
         ("OSS_ACCESS_KEY_ID", oss.access_key_id().to_owned()),
         ("OSS_ACCESS_KEY_SECRET", oss.access_key_secret().to_owned()),
     ];
+    variables.extend(oss.control_url().map(|url| ("CONTROL_URL", url)));
     variables.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value))).collect()
 }
 

@@ -37,6 +37,7 @@ pub struct Builder {
     cnames: Vec<(String, String)>,
     callback: CallbackConfig,
     observer: Option<Observer>,
+    control_port: Option<u16>,
 }
 
 impl Default for Builder {
@@ -53,6 +54,7 @@ impl Default for Builder {
             cnames: Vec::new(),
             callback: CallbackConfig::default(),
             observer: None,
+            control_port: None,
         }
     }
 }
@@ -129,11 +131,27 @@ impl Builder {
         self
     }
 
+    /// Opens the control API (see [`Emulator::control_url`]) on a free port. Default: false.
+    pub fn control(self, on: bool) -> Builder {
+        Builder { control_port: on.then_some(0), ..self }
+    }
+
+    /// Opens the control API on this port; 0 takes a free one.
+    pub fn control_port(self, port: u16) -> Builder {
+        Builder { control_port: Some(port), ..self }
+    }
+
     /// Starts the emulator on threads of its own; when this returns it answers requests. It may be called
     /// within and without an async runtime.
     pub fn start(mut self) -> Result<Emulator, StartError> {
         self.check()?;
-        let (listener, address) = self.bind()?;
+        let (listener, address) = bind(&self.host, self.port)?;
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "the emulator can be reached from other machines");
+        }
+        // Whoever may use it is on this machine, wherever the emulator itself listens.
+        let control = self.control_port.map(|port| bind("127.0.0.1", port)).transpose()?;
+        let control_address = control.as_ref().map(|(_, address)| *address);
         let store = Store::open(self.data_dir.as_deref()).map_err(|source| StartError::DataDir {
             path: self.data_dir.clone().unwrap_or_default(),
             source,
@@ -144,6 +162,7 @@ impl Builder {
         let journal = Arc::new(Journal::new(self.observer));
         let shared = Arc::new(Shared {
             address,
+            control_address,
             region: self.region,
             owner_id: self.owner_id,
             keys: self.keys,
@@ -161,15 +180,16 @@ impl Builder {
             .enable_all()
             .build()
             .map_err(StartError::Runtime)?;
-        let listener = {
+        let (listener, control) = {
             let _entered = runtime.enter();
-            tokio::net::TcpListener::from_std(listener).map_err(StartError::Runtime)?
+            let adopt = |listener| tokio::net::TcpListener::from_std(listener).map_err(StartError::Runtime);
+            (adopt(listener)?, control.map(|(control, _)| adopt(control)).transpose()?)
         };
         let (stop, stopped) = watch::channel(false);
         let served = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("oss-emulator-main".to_owned())
-            .spawn(move || server::run(runtime, listener, served, stopped))
+            .spawn(move || server::run(runtime, listener, control, served, stopped))
             .map_err(StartError::Runtime)?;
         Ok(Emulator { shared, stop, thread: Some(thread) })
     }
@@ -194,17 +214,14 @@ impl Builder {
         }
         Ok(())
     }
+}
 
-    fn bind(&self) -> Result<(TcpListener, SocketAddr), StartError> {
-        let failed = |source| StartError::Bind { host: self.host.clone(), port: self.port, source };
-        let listener = TcpListener::bind((self.host.as_str(), self.port)).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        if !address.ip().is_loopback() {
-            tracing::warn!(%address, "the emulator can be reached from other machines");
-        }
-        Ok((listener, address))
-    }
+fn bind(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Bind { host: host.to_owned(), port, source };
+    let listener = TcpListener::bind((host, port)).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
 }
 
 /// The configuration with the journal listening in, beside the observer that the user may have set.

@@ -20,6 +20,7 @@ mod auth;
 mod builder;
 mod callback;
 mod clock;
+mod control;
 mod error;
 mod event;
 mod ops;
@@ -55,6 +56,7 @@ pub struct Emulator {
 /// What all requests share.
 pub(crate) struct Shared {
     pub address: SocketAddr,
+    pub control_address: Option<SocketAddr>,
     pub region: String,
     pub owner_id: String,
     pub keys: Vec<AccessKey>,
@@ -104,6 +106,19 @@ impl Emulator {
     /// What clients take as their endpoint, such as `http://127.0.0.1:54321`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.shared.address)
+    }
+
+    /// Where the control API answers, if [`Builder::control`] opened it: plain HTTP on a port of its own,
+    /// on loopback only and without signatures, for tests in any language.
+    ///
+    /// | request | answer |
+    /// |---|---|
+    /// | `GET /uploads?bucket=B` | the multipart uploads under way: `bucket`, `key`, `uploadId`, `parts` (`partNumber`, `size`, `etag`) |
+    /// | `GET /callbacks?bucket=B&key=K` | the callback attempts so far: `bucket`, `key`, `url`, `requestId`, `status` (null without an answer), `outcome` (`answered`, or OSS's EC and message) |
+    ///
+    /// Both are JSON arrays; without `bucket` or `key` they hold those of all.
+    pub fn control_url(&self) -> Option<String> {
+        self.shared.control_address.map(|address| format!("http://{address}"))
     }
 
     /// Region that V4 signatures must name.

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::Shared;
+use crate::control;
 use crate::reply::ReplyBody;
 use crate::service::respond;
 
@@ -27,13 +28,33 @@ const GRACE: Duration = Duration::from_secs(2);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until told to stop; returns when no connection, task or thread of the emulator is left.
-pub(crate) fn run(runtime: Runtime, listener: TcpListener, shared: Arc<Shared>, stop: watch::Receiver<bool>) {
-    runtime.block_on(serve(listener, shared, stop));
+pub(crate) fn run(
+    runtime: Runtime,
+    listener: TcpListener,
+    control: Option<TcpListener>,
+    shared: Arc<Shared>,
+    stop: watch::Receiver<bool>,
+) {
+    runtime.block_on(async {
+        let of_control = async {
+            if let Some(listener) = control {
+                let serve = |stream, _, stop| control::connection(stream, Arc::clone(&shared), stop);
+                accept(listener, stop.clone(), serve).await;
+            }
+        };
+        let serve = |stream, client, stop| connection(stream, client, Arc::clone(&shared), stop);
+        tokio::join!(accept(listener, stop.clone(), serve), of_control);
+    });
     // Requests that outlived their connection, such as a callback that is waited for, end here.
     runtime.shutdown_timeout(Duration::from_secs(1));
 }
 
-async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+/// Takes connections, each served by a task of its own, until told to stop.
+async fn accept<F: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener,
+    mut stop: watch::Receiver<bool>,
+    serve: impl Fn(TcpStream, SocketAddr, watch::Receiver<bool>) -> F,
+) {
     let stopping = stop.clone();
     let mut connections = JoinSet::new();
     loop {
@@ -41,7 +62,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Rece
             () = stopped(&mut stop) => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, client)) => {
-                    connections.spawn(connection(stream, client, Arc::clone(&shared), stopping.clone()));
+                    connections.spawn(serve(stream, client, stopping.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "could not accept a connection");
@@ -92,7 +113,7 @@ async fn connection(
 }
 
 /// Comes back when the emulator is to stop; its handle may be gone by then.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 

@@ -37,13 +37,13 @@ function moment(time) {
 }
 
 /** The bytes of `data`, without a copy: the addon makes the one that is needed. */
-function bytes(data) {
-  const view = viewOf(data)
+function bytes(field, data) {
+  const view = viewOf(field, data)
   // Another thread may write to shared memory while it is read.
   return isSharedArrayBuffer(view.buffer) ? new Uint8Array(view) : view
 }
 
-function viewOf(data) {
+function viewOf(field, data) {
   try {
     if (data instanceof Uint8Array && data.byteLength > 0) {
       return data
@@ -56,24 +56,21 @@ function viewOf(data) {
     }
   } catch {
     // An empty view may be one whose memory was given to another thread: what was meant is lost.
-    throw invalid('data', 'is detached: its memory was transferred', 'Copy it before the transfer.')
+    throw invalid(field, 'is detached: its memory was transferred', 'Copy it before the transfer.')
   }
   throw invalid(
-    'data',
-    `must be a Buffer, a Uint8Array or an ArrayBuffer, but is ${typeName(data)}`,
+    field,
+    `must be a Buffer, another view of bytes, \`{ path }\`, a Blob or a stream, but is ${typeName(data)}`,
     hint(data),
   )
 }
 
 function hint(data) {
   if (typeof data === 'string') {
-    return 'Encode it: `Buffer.from(data)`.'
+    return 'Encode text by `Buffer.from(text)`, and name a file by `{ path }`.'
   }
   if (typeof data?.arrayBuffer === 'function') {
-    return 'Read it first: `await data.arrayBuffer()`.'
-  }
-  if (typeof data?.pipe === 'function' || typeof data?.getReader === 'function') {
-    return 'Read it first: `buffer(data)` of `node:stream/consumers`.'
+    return 'Pass its `body`.'
   }
   return undefined
 }

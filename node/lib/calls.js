@@ -1,38 +1,59 @@
 'use strict'
 
-// Uploads under way: one channel from the library's threads to this event loop, for all of them.
+// Uploads under way, and whoever else is told something: one channel from the library's threads to this
+// event loop, for all of them.
 
 const { setInterval } = require('node:timers')
 const native = require('./native.js')
 
-/** What is to be done with the outcome of a call, by its number. */
-const pending = new Map()
+/** What is to be done with what the channel tells, by number. */
+const handlers = new Map()
 let last = 0
+let running = 0
 
 // The channel itself does not keep the process alive. This does, while calls are under way.
 const alive = setInterval(() => {}, 2 ** 31 - 1).unref()
 
-const channel = native.channelNew((number, outcome) => {
-  const resolve = pending.get(number)
-  pending.delete(number)
-  if (pending.size === 0) {
-    alive.unref()
-  }
-  resolve(outcome)
-})
+const channel = native.channelNew((number, event) => handlers.get(number)?.(event))
+
+/** Has `handler` called with what is told under the number that this gives. It must not throw. */
+function listen(handler) {
+  last += 1
+  handlers.set(last, handler)
+  return last
+}
+
+function forget(number) {
+  handlers.delete(number)
+}
 
 /**
  * Gives a promise of the outcome of what `start(channel, number)` starts. If that throws, nothing was
- * started.
+ * started. Until the end, `owner` is not collected.
  */
-function call(start) {
-  last += 1
-  const number = last
-  start(channel, number)
-  if (pending.size === 0) {
-    alive.ref()
-  }
-  return new Promise((resolve) => pending.set(number, resolve))
+function call(owner, start) {
+  return new Promise((resolve, reject) => {
+    const number = listen((outcome) => {
+      owner = undefined
+      forget(number)
+      running -= 1
+      if (running === 0) {
+        alive.unref()
+      }
+      resolve(outcome)
+    })
+    try {
+      start(channel, number)
+    } catch (error) {
+      forget(number)
+      reject(error)
+      return
+    }
+    running += 1
+    if (running === 1) {
+      alive.ref()
+    }
+  })
 }
 
-module.exports = { call }
+module.exports = { call, channel, listen, forget }

@@ -86,18 +86,27 @@ for (const [name, type] of Object.entries(classes)) {
   byKind.set(type.kind, type)
 }
 
-/** The exception for a failure that the addon tells. */
-function fromFailure({ kind, message, retryable, facts, source }) {
-  const cause = source === undefined ? undefined : new Error(source)
+/** The exception for a failure that the addon tells. What was thrown in JavaScript is the better cause. */
+function fromFailure({ kind, message, retryable, facts, source }, causeOf) {
+  const cause = causeOf?.(kind, message) ?? (source === undefined ? undefined : new Error(source))
   return new (byKind.get(kind) ?? BugError)(message, { retryable, ...facts, cause })
 }
 
-/** What a native function gave, or the exception that it asks for. */
-function take(outcome) {
+/** What a native function gave, or the exception that it asks for, which `causeOf(kind, message)` caused. */
+function take(outcome, causeOf) {
   if (outcome?.failed === true) {
-    throw fromFailure(outcome)
+    throw fromFailure(outcome, causeOf)
   }
   return outcome
+}
+
+/** What was thrown, which may be anything, in words. */
+function textOf(error) {
+  try {
+    return String((error instanceof Error && error.message) || error)
+  } catch {
+    return 'something that has no text'
+  }
 }
 
 /** An argument that does not even reach the core. */
@@ -106,4 +115,4 @@ function invalid(field, message, hint) {
   return new InvalidArgumentError(sentence, hint === undefined ? { field } : { field, hint })
 }
 
-module.exports = { classes, take, invalid }
+module.exports = { classes, take, invalid, textOf }

@@ -1,25 +1,28 @@
 //! The client: an upload is started on the event loop's thread, runs on a thread of the core's, and tells
 //! its outcome back on the event loop. Neither the loop nor libuv's pool ever waits for it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
-use bytes::Bytes;
-use napi::bindgen_prelude::{
-    Array, Buffer, Either, External, ExternalRef, FnArgs, Function, Uint8ArraySlice,
-};
-use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Status, Unknown};
+use napi::bindgen_prelude::{Array, Either3, Either5, External, ExternalRef, Uint8ArraySlice};
 use napi_derive::napi;
-use oss_callback::{CallbackReply, Cancel, Client, ClientBuilder, PutOptions, PutRequest, Result};
+use oss_callback::{
+    Body, CallbackReply, Cancel, Client, ClientBuilder, PutOptions, PutRequest, Result, UploadOptions,
+    UploadRequest,
+};
 
 use crate::callback::NativeCallback;
-use crate::convert::text;
+use crate::channel::{Channel, Listener};
+use crate::convert::{self, text};
 use crate::handles::Live;
 use crate::options::Group;
 use crate::outcome::{Failure, Outcome, guard};
+use crate::pipe::NativePipe;
+use crate::provider::Provider;
 
 static CLIENT_OPTIONS: Group = Group::new(ClientBuilder::OPTIONS);
 static PUT_OPTIONS: Group = Group::new(PutOptions::OPTIONS);
+static UPLOAD_OPTIONS: Group = Group::new(UploadOptions::OPTIONS);
 
 /// What JavaScript's Client is made of.
 pub struct NativeClient {
@@ -34,11 +37,18 @@ impl NativeClient {
     }
 }
 
-/// Makes a client from a flat list of options.
+/// Makes a client from a flat list of options. With a number of a provider, that is asked for credentials.
 #[napi(catch_unwind)]
-pub fn client_new(options: Array<'_>) -> Outcome<External<NativeClient>> {
+pub fn client_new(
+    channel: &External<Channel>,
+    options: Array<'_>,
+    provider: Option<f64>,
+) -> Outcome<External<NativeClient>> {
     guard(|| {
         let mut builder = ClientBuilder::default();
+        if let Some(number) = provider {
+            builder = builder.credentials_provider(Provider(channel.listener(number)));
+        }
         CLIENT_OPTIONS.apply(&options, |name, value| builder.set(name, value))?;
         let inner = Mutex::new(Some(builder.build()?));
         Ok(External::new(NativeClient { inner, _live: Live::new() }))
@@ -89,111 +99,130 @@ pub fn cancel(cancel: &External<NativeCancel>) {
     cancel.inner.cancel();
 }
 
-type Arguments = FnArgs<(f64, Outcome<Reply>)>;
-type Settle = ThreadsafeFunction<Arguments, (), Arguments, Status, false, true>;
+/// The bytes themselves, the path of a file, or a pipe.
+pub type Source<'a> = Either3<Uint8ArraySlice<'a>, String, ExternalRef<NativePipe>>;
 
-/// The way back to one event loop, for all calls that were started there. One for each call would cost more
-/// than the rest of the call does in this module.
-pub struct Channel(Arc<Settle>);
-
-/// Makes a channel: `settle(number, outcome)` is called for each call that ends. It does not keep the event
-/// loop alive.
-#[napi(catch_unwind)]
-pub fn channel_new(settle: Function<'_, Arguments, ()>) -> napi::Result<External<Channel>> {
-    let settle = settle.build_threadsafe_function::<Arguments>().weak::<true>().build()?;
-    Ok(External::new(Channel(Arc::new(settle))))
+fn body(source: &Source<'_>, length: Option<f64>) -> std::result::Result<Body, Failure> {
+    Ok(match source {
+        // The one copy: JavaScript may change the bytes once this call has returned.
+        Either3::A(bytes) => Body::from(&**bytes),
+        Either3::B(path) => PathBuf::from(path).into(),
+        Either3::C(pipe) => pipe.body(length.map(|length| length as u64))?,
+    })
 }
 
-/// Starts an upload, whose outcome the channel tells under `number`. Or gives a failure, when the arguments
+/// What every upload takes.
+#[napi(object, object_to_js = false)]
+pub struct Upload<'env> {
+    /// Bucket and key.
+    pub object: Array<'env>,
+    pub options: Array<'env>,
+    /// Of a pipe, where it is known.
+    pub length: Option<f64>,
+}
+
+impl Upload<'_> {
+    fn object(&self) -> std::result::Result<(String, String), Failure> {
+        match convert::elements(&self.object)?.as_slice() {
+            [bucket, key] => Ok((text("bucket", bucket)?, text("key", key)?)),
+            _ => Err(Failure::bug("an object has a bucket and a key")),
+        }
+    }
+}
+
+/// Starts an upload in one request, whose outcome `number` is told. Or gives a failure, when the arguments
 /// do not fit: then nothing was started.
 #[napi(catch_unwind)]
-#[allow(clippy::too_many_arguments)]
 pub fn client_put(
     channel: &External<Channel>,
     number: f64,
     client: &External<NativeClient>,
-    bucket: Unknown<'_>,
-    key: Unknown<'_>,
-    data: Uint8ArraySlice<'_>,
+    upload: Upload<'_>,
+    source: Source<'_>,
     callback: &External<NativeCallback>,
-    options: Array<'_>,
     cancel: Option<ExternalRef<NativeCancel>>,
 ) -> Outcome<()> {
     guard(|| {
         let client = client.open()?;
-        let mut put_options = PutOptions::default();
-        PUT_OPTIONS.apply(&options, |name, value| put_options.set(name, value))?;
-        let (bucket, key) = (text("bucket", &bucket)?, text("key", &key)?);
-        // The one copy: JavaScript may change the bytes once this call has returned.
-        let data: &[u8] = &data;
-        let mut request = PutRequest::new(bucket, key, data, &callback.inner).options(put_options);
+        let mut options = PutOptions::default();
+        PUT_OPTIONS.apply(&upload.options, |name, value| options.set(name, value))?;
+        let (bucket, key) = upload.object()?;
+        let body = body(&source, upload.length)?;
+        let mut request = PutRequest::new(bucket, key, body, &callback.inner).options(options);
         if let Some(cancel) = cancel {
             request = request.cancel(&cancel.inner);
         }
-        let call = Call(Some((Arc::clone(&channel.0), number, Live::new())));
-        client.start(request, move |outcome| call.ends(outcome));
-        Ok(())
+        let call = Call::new(channel.listener(number));
+        start(&source, move || client.start(request, move |outcome| call.ends(outcome)))
     })
 }
 
-/// What an upload returns.
-#[napi(object, object_from_js = false)]
-pub struct Reply {
-    pub body: Buffer,
-    pub content_type: Option<String>,
-    pub etag: Option<String>,
-    /// Decimal: a number of JavaScript holds 53 bits.
-    pub crc64: Option<String>,
-    pub version_id: Option<String>,
-    pub request_id: Option<String>,
-    pub server_time_ms: Option<f64>,
-}
-
-impl From<CallbackReply> for Reply {
-    fn from(reply: CallbackReply) -> Reply {
-        let owned = |text: Option<&str>| text.map(str::to_owned);
-        Reply {
-            content_type: owned(reply.content_type()),
-            etag: owned(reply.etag()),
-            crc64: reply.crc64().map(|crc| crc.to_string()),
-            version_id: owned(reply.version_id()),
-            request_id: owned(reply.request_id()),
-            server_time_ms: reply.server_time().map(|time| time.as_secs_f64() * 1000.0),
-            body: exactly(reply.into_body()).into(),
+/// Starts an upload of any size, as [`client_put`]. `progress` is told how far it is.
+#[napi(catch_unwind)]
+#[allow(clippy::too_many_arguments)]
+pub fn client_upload(
+    channel: &External<Channel>,
+    number: f64,
+    client: &External<NativeClient>,
+    upload: Upload<'_>,
+    source: Source<'_>,
+    callback: &External<NativeCallback>,
+    cancel: ExternalRef<NativeCancel>,
+    progress: Option<f64>,
+) -> Outcome<()> {
+    guard(|| {
+        let client = client.open()?;
+        let mut options = UploadOptions::default();
+        UPLOAD_OPTIONS.apply(&upload.options, |name, value| options.set(name, value))?;
+        let (bucket, key) = upload.object()?;
+        let body = body(&source, upload.length)?;
+        let mut request =
+            UploadRequest::new(bucket, key, body, &callback.inner).options(options).cancel(&cancel.inner);
+        if let Some(progress) = progress {
+            let listener = channel.listener(progress);
+            request = request.progress(move |progress| listener.tell(Either5::C(progress.into())));
         }
-    }
+        let call = Call::new(channel.listener(number));
+        start(&source, move || client.start_upload(request, move |outcome| call.ends(outcome)))
+    })
 }
 
-/// The bytes in memory of just their size. They come as a part of what was read from the connection: V8,
-/// which sees the part alone, would let kilobytes lie about for each small reply. Large ones are not copied.
-fn exactly(body: Bytes) -> Vec<u8> {
-    const LARGE: usize = 64 * 1024;
-    if body.len() < LARGE { body.to_vec() } else { Vec::from(body) }
+/// To open a file can take a while: on a network's drive, or a pipe to which nobody writes yet.
+fn start(source: &Source<'_>, body: impl FnOnce() + Send + 'static) -> std::result::Result<(), Failure> {
+    if !matches!(source, Either3::B(_)) {
+        body();
+        return Ok(());
+    }
+    let thread = std::thread::Builder::new().name("oss-callback-open".to_owned());
+    thread.spawn(body).map(drop).map_err(|e| Failure::bug(&format!("no thread could be started: {e}")))
 }
 
 /// A call under way. Its outcome is told exactly once: a call that is lost, because its code panicked, is
 /// told as a bug and leaves nobody waiting.
-struct Call(Option<(Arc<Settle>, f64, Live)>);
+struct Call(Option<(Listener, Live)>);
 
 impl Call {
-    fn ends(mut self, outcome: Result<CallbackReply>) {
-        self.tell(match outcome {
-            Ok(reply) => Either::A(reply.into()),
-            Err(error) => Either::B(Failure::from(error).told()),
-        });
+    fn new(listener: Listener) -> Call {
+        Call(Some((listener, Live::new())))
     }
 
-    fn tell(&mut self, outcome: Outcome<Reply>) {
-        if let Some((settle, number, live)) = self.0.take() {
+    fn ends(mut self, outcome: Result<CallbackReply>) {
+        self.tell(outcome.map_err(Failure::from));
+    }
+
+    fn tell(&mut self, outcome: std::result::Result<CallbackReply, Failure>) {
+        if let Some((listener, live)) = self.0.take() {
             drop(live);
-            // Where the event loop is gone, so is whoever waited.
-            let _ = settle.call((number, outcome).into(), ThreadsafeFunctionCallMode::NonBlocking);
+            listener.tell(match outcome {
+                Ok(reply) => Either5::A(reply.into()),
+                Err(failure) => Either5::B(failure.told()),
+            });
         }
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.tell(Either::B(Failure::bug("the call was lost").told()));
+        self.tell(Err(Failure::bug("the call was lost")));
     }
 }

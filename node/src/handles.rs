@@ -22,7 +22,7 @@ impl Drop for Live {
     }
 }
 
-/// How many clients, callbacks, signers and running calls exist in this process, all threads together.
+/// How many clients, callbacks, signers, pipes and running calls exist in this process, all threads together.
 #[napi(catch_unwind)]
 pub fn live_handles() -> u32 {
     LIVE.load(Ordering::Relaxed)

@@ -7,10 +7,14 @@
 //! [`Failure`]: outcome::Failure
 
 mod callback;
+mod channel;
 mod client;
 mod convert;
 mod handles;
 mod names;
 mod options;
 mod outcome;
+mod pipe;
+mod provider;
+mod reply;
 mod signer;

@@ -6,11 +6,12 @@ use std::sync::OnceLock;
 
 use napi_derive::napi;
 use oss_callback::{
-    CallbackBuilder, ClientBuilder, ERROR_FACTS, ErrorKind, OptionInfo, OptionType, PutOptions,
+    CallbackBuilder, ClientBuilder, ERROR_FACTS, ErrorKind, OptionInfo, OptionType, PutOptions, UploadOptions,
 };
 
-/// Parameters of the signer that are no options, and of two words.
-const PARAMETERS: [&str; 2] = ["additional_headers", "expires_in"];
+/// Parameters that are no options, and of two words or more.
+const PARAMETERS: [&str; 4] =
+    ["additional_headers", "credentials_provider", "expires_in", "upload_file_with_callback"];
 
 /// `content_type` as `contentType`.
 fn camel(snake: &str) -> String {
@@ -73,7 +74,8 @@ pub fn in_text(text: &str) -> String {
 fn known() -> &'static HashMap<&'static str, String> {
     static KNOWN: OnceLock<HashMap<&'static str, String>> = OnceLock::new();
     KNOWN.get_or_init(|| {
-        let groups = [ClientBuilder::OPTIONS, PutOptions::OPTIONS, CallbackBuilder::OPTIONS];
+        let groups =
+            [ClientBuilder::OPTIONS, PutOptions::OPTIONS, UploadOptions::OPTIONS, CallbackBuilder::OPTIONS];
         let options = groups.into_iter().flatten().map(|option| (option.name, of_option(option)));
         options.chain(PARAMETERS.map(|name| (name, camel(name)))).collect()
     })
@@ -82,7 +84,7 @@ fn known() -> &'static HashMap<&'static str, String> {
 /// The lists of the API as this module spells them, for tests that hold the types against them.
 #[napi(object, object_from_js = false)]
 pub struct Lists {
-    /// Groups `client`, `put` and `callback`.
+    /// Groups `client`, `put`, `upload` (with what it has of `put`) and `callback`.
     pub options: HashMap<String, Vec<String>>,
     /// Kinds of errors, in the core's spelling.
     pub kinds: Vec<String>,
@@ -97,6 +99,7 @@ pub fn lists() -> Lists {
     let groups = [
         ("client", ClientBuilder::OPTIONS),
         ("put", PutOptions::OPTIONS),
+        ("upload", UploadOptions::OPTIONS),
         ("callback", CallbackBuilder::OPTIONS),
     ];
     Lists {

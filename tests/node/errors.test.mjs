@@ -15,7 +15,7 @@ const TYPES = readFileSync(path.join(ROOT, 'node/generated.d.ts'), 'utf8')
 
 /** The properties of an interface in the generated types. */
 function properties(name) {
-  const [, body] = new RegExp(`export interface ${name} \\{\n(.*?)\n\\}`, 's').exec(TYPES)
+  const [, body] = new RegExp(`export interface ${name}[^{]* \\{\n(.*?)\n\\}`, 's').exec(TYPES)
   return [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??:/gm)].map(([, property]) => property)
 }
 
@@ -23,6 +23,7 @@ test('the_types_list_every_option_and_fact_by_the_name_that_is_accepted', () => 
   const { options, facts } = native.lists()
   assert.deepEqual(properties('ClientOptions'), options.client)
   assert.deepEqual(properties('PutOptions'), options.put)
+  assert.deepEqual([...options.put, ...properties('UploadOptions')], options.upload)
   assert.deepEqual(properties('CallbackOptions'), options.callback)
   assert.deepEqual(properties('ErrorFacts'), facts)
 })

@@ -1,22 +1,64 @@
-// The program that the READMEs show.
+// The programs in node/examples, of which the READMEs show the first.
 
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { test } from 'node:test'
-import { promisify } from 'node:util'
-import { at, ROOT } from './bed.mjs'
+import { after, test } from 'node:test'
+import { text } from 'node:stream/consumers'
+import { at, BUCKET, ROOT } from './bed.mjs'
 
-const EXAMPLE = path.join(ROOT, 'node/examples/put_with_callback.mjs')
+const folder = await mkdtemp(path.join(tmpdir(), 'oss-callback-node-'))
+after(() => rm(folder, { recursive: true }))
+
+const example = (name) => path.join(ROOT, 'node/examples', name)
+
+/** Starts an example; what it prints, and how it ends, comes as promises. */
+function run(name, args, callbackPath) {
+  const env = { ...process.env, CALLBACK_URL: at.APP_URL + callbackPath }
+  const child = spawn(process.execPath, [example(name), ...args], { env, timeout: 60_000 })
+  const ended = Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+  return { child, ended: ended.then(([out, progress, [status]]) => ({ out, progress, status })) }
+}
 
 test('the_example_prints_the_application_servers_answer', async () => {
-  const env = { ...process.env, CALLBACK_URL: `${at.APP_URL}/ok` }
-  const { stdout } = await promisify(execFile)(process.execPath, [EXAMPLE], { env, timeout: 30_000 })
-  assert.equal(stdout, '{"Status":"OK"}\n')
+  const { out } = await run('put_with_callback.mjs', [], '/ok').ended
+  assert.equal(out, '{"Status":"OK"}\n')
 })
 
 test('the_packages_readme_shows_the_example', async () => {
   const readme = await readFile(path.join(ROOT, 'node/README.md'), 'utf8')
-  assert.ok(readme.includes(`\`\`\`js\n${await readFile(EXAMPLE, 'utf8')}\`\`\``))
+  const shown = await readFile(example('put_with_callback.mjs'), 'utf8')
+  assert.ok(readme.includes(`\`\`\`js\n${shown}\`\`\``))
+})
+
+test('the_example_of_a_large_file_shows_progress_and_goes_on_after_ctrl_c', async () => {
+  const file = path.join(folder, 'large.bin')
+  await writeFile(file, Buffer.alloc(200 << 20, 'large'))
+  const upload = () => run('upload_file.mjs', [file, BUCKET, 'large.bin'], '/ok')
+  const stopped = upload()
+  await once(stopped.child.stderr, 'data')
+  stopped.child.kill('SIGINT')
+  const { progress, status } = await stopped.ended
+  assert.match(progress, /^0\.0 %, 0 of 25 parts\n/)
+  if (process.platform !== 'win32') {
+    assert.equal(status, 130)
+    assert.match(progress, /goes on from here/)
+    assert.ok(existsSync(`${file}.checkpoint`))
+  }
+  const done = await upload().ended
+  assert.equal(done.out, '{"Status":"OK"}\n')
+  assert.match(done.progress, /100\.0 %, 25 of 25 parts\n$/)
+  assert.ok(!existsSync(`${file}.checkpoint`))
+})
+
+test('the_example_of_a_stream_compresses_what_comes_in', async () => {
+  const { child, ended } = run('put_stream.mjs', [BUCKET, 'stream.gz'], '/echo')
+  child.stdin.end(Buffer.alloc(1 << 20, 'stream'))
+  const { out } = await ended
+  const [, size] = /^key=stream\.gz&size=(\d+)$/.exec(JSON.parse(out).body)
+  assert.ok(size > 1000 && size < 100_000, size)
 })

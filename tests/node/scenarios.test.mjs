@@ -237,8 +237,7 @@ test('invalid_arguments_name_their_field', async () => {
   ]) {
     await refused(field, BUCKET, 'k', DATA, options)
   }
-  assert.equal((await refused('data', BUCKET, 'k', 'text')).hint, 'Encode it: `Buffer.from(data)`.')
-  assert.match((await refused('data', BUCKET, 'k', new Blob(['a']))).hint, /arrayBuffer/)
+  assert.match((await refused('data', BUCKET, 'k', 'text')).hint, /`Buffer\.from\(text\)`/)
   const error = await rejection(
     client().putObjectWithCallback(BUCKET, 'k', DATA, 'https://app.example.com/cb'),
   )

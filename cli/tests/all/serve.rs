@@ -1,3 +1,4 @@
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
@@ -16,6 +17,20 @@ fn serve_prints_an_environment_that_is_ready_to_paste() {
     assert_eq!((serve.variable("OSS_REGION"), serve.variable("OSS_ACCESS_KEY_ID")), ("cn-beijing", "me"));
     assert_eq!(serve.variable("OSS_ACCESS_KEY_SECRET"), r"'it'\''s'");
     assert!(address(&serve).starts_with("127.0.0.1:"), "{}", address(&serve));
+}
+
+#[test]
+fn the_control_api_is_opened_on_request_and_tells_what_was_called() {
+    let (serve, app) = (Serve::start(&["--control"]), Server::app("200 OK", "{}"));
+    let control = serve.variable("CONTROL_URL").strip_prefix("http://").unwrap();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    outcome(&mut serve.put(&[file, "oss://photos/k", "--callback-url", &app.url()]), 0);
+    let mut stream = TcpStream::connect(control).unwrap();
+    let request = format!("GET /callbacks HTTP/1.1\r\nHost: {control}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains(r#""bucket":"photos","key":"k","outcome":"answered""#), "{answer}");
 }
 
 #[cfg(unix)]

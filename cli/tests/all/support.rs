@@ -60,7 +60,8 @@ impl Serve {
         });
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut environment = Vec::new();
-        for _ in 0..4 {
+        let lines_to_paste = 4 + usize::from(args.iter().any(|arg| arg.starts_with("--control")));
+        for _ in 0..lines_to_paste {
             let mut line = String::new();
             stdout.read_line(&mut line).unwrap();
             let pair = line.strip_prefix("export ").and_then(|rest| rest.trim_end().split_once('='));

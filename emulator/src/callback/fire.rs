@@ -53,6 +53,8 @@ async fn attempt(
         observer.tell(&CallbackAttempt {
             url: url.as_str().to_owned(),
             request_id: facts.request_id.clone(),
+            bucket: facts.bucket.clone(),
+            key: facts.key.clone(),
             request_line: request.line,
             headers: request.headers,
             body: request.body,

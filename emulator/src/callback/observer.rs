@@ -15,6 +15,10 @@ pub struct CallbackAttempt {
     pub url: String,
     /// The id of the upload request that the callback belongs to.
     pub request_id: String,
+    /// Bucket of the uploaded object.
+    pub bucket: String,
+    /// Key of the uploaded object.
+    pub key: String,
     /// `POST … HTTP/1.1`, without the line end.
     pub request_line: String,
     /// Request headers, in the order in which they were sent.

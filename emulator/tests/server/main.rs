@@ -4,6 +4,7 @@ mod addressing;
 mod buckets;
 mod callbacks;
 mod client;
+mod control;
 mod durability;
 mod http;
 mod multipart;

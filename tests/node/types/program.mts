@@ -1,5 +1,9 @@
 // A program as a user would write it, for tsc. It is compiled, not run.
 
+import { createReadStream, openAsBlob } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import { pathToFileURL } from 'node:url'
 import {
   Callback,
   CallbackFailedError,
@@ -7,11 +11,16 @@ import {
   InvalidArgumentError,
   OssCallbackError,
   Signer,
+  SourceError,
   type CallbackCause,
   type CallbackReply,
   type ClientOptions,
+  type Credentials,
   type ErrorCode,
+  type Progress,
   type PutObjectOptions,
+  type Source,
+  type UploadFileOptions,
 } from 'oss-callback'
 
 const options: ClientOptions = {
@@ -49,6 +58,39 @@ export async function upload(data: Uint8Array): Promise<CallbackReply> {
   return reply
 }
 
+export async function uploadAll(generate: () => AsyncGenerator<Uint8Array>): Promise<void> {
+  const { body } = await fetch('https://example.com/')
+  const sources: Source[] = [
+    { path: 'film.mp4' },
+    { path: pathToFileURL('film.mp4') },
+    new URL('file:///film.mp4'),
+    await open('film.mp4'),
+    createReadStream('film.mp4'),
+    Readable.from([]),
+    Readable.toWeb(Readable.from([])),
+    new ReadableStream<Uint8Array>(),
+    ...(body === null ? [] : [body]),
+    await openAsBlob('film.mp4'),
+    new Blob(['a']),
+    [Buffer.from('a'), new Uint8Array(1)],
+    generate(),
+  ]
+  const large: UploadFileOptions = {
+    ...put,
+    partSize: 16 << 20,
+    parallel: 8,
+    checkpoint: 'film.mp4.checkpoint',
+    onProgress({ bytesDone, bytesTotal }: Progress) {
+      const share: number = bytesTotal === undefined ? 0 : bytesDone / bytesTotal
+      console.log(share)
+    },
+  }
+  for (const source of sources) {
+    await client.putObjectWithCallback('b', 'k', source, callback, { length: 5n })
+    await client.uploadFileWithCallback('b', 'k', source, callback, large)
+  }
+}
+
 export function judge(error: unknown): string {
   if (error instanceof CallbackFailedError) {
     const cause: CallbackCause | undefined = error.callbackCause
@@ -58,6 +100,9 @@ export function judge(error: unknown): string {
   }
   if (error instanceof InvalidArgumentError) {
     return `${error.field}: ${error.hint}`
+  }
+  if (error instanceof SourceError) {
+    return String(error.cause)
   }
   if (error instanceof OssCallbackError) {
     const code: ErrorCode = error.code
@@ -87,6 +132,16 @@ console.log(headers, url, toSend, form, callback.preview({ bucket: 'b', size: 1,
   console.log(short.endpoint)
 }
 
+const provided: Credentials = { accessKeyId: 'id', accessKeySecret: 'secret', expiresAt: new Date() }
+new Client({ credentialsProvider: async () => provided })
+new Client({ credentialsProvider: () => ({ ...provided, securityToken: 'token', expiresAt: 1.9e9 }) })
+
+// @ts-expect-error: a Response is no source, its body is
+void client.putObjectWithCallback('b', 'k', await fetch('https://example.com/'), callback)
+// @ts-expect-error: an option of uploadFileWithCallback
+void client.putObjectWithCallback('b', 'k', new Uint8Array(), callback, { partSize: 1 << 20 })
+// @ts-expect-error: the secret is missing
+new Client({ credentialsProvider: () => ({ accessKeyId: 'id' }) })
 // @ts-expect-error: text must be encoded
 void client.putObjectWithCallback('b', 'k', 'text', callback)
 // @ts-expect-error: a typo

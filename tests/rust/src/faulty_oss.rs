@@ -17,18 +17,25 @@
 //! | `html/` | 502 with a page that is no XML |
 //! | `header-error/` | 403 without a body, the error in `x-oss-err` |
 //! | `close/` | 200, and the connection ends right after, unannounced |
+//! | `busy/N/NAME` | 503 `SlowDown`, N times for each such key, then 200 as for `json/` |
+//! | `lost/NAME` | the PUT is taken whole and stored, then the end, without an answer |
 //!
-//! The bucket stands in the path, as for any endpoint that is an IP address.
+//! HEAD finds what a PUT to `busy/` or `lost/` has stored, with its ETag, CRC-64, length and time; keys of
+//! the other rows are met as any request. The bucket stands in the path, as for any endpoint that is an IP address.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::net::TcpStream;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use oss_callback::checksum::crc64;
 
 use crate::http::{Request, Server, Then, answer};
 
+const ETAG: &str = "\"D41D8CD98F00B204E9800998ECF8427E\"";
+const REQUEST_ID: &str = "6555AC0C0000000000000001";
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const FAILED: &[u8] = b"<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>CallbackFailed</Code>\
 <Message>Error status : 502.</Message><RequestId>6555AC0C0000000000000001</RequestId>\
@@ -38,19 +45,84 @@ const DENIED: &[u8] =
     b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code><Message>No &amp; never.</Message>\
 <RequestId>6555AC0C0000000000000002</RequestId><HostId>h</HostId><EC>0003-00000001</EC></Error>";
 
+const BUSY: &[u8] = b"<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>SlowDown</Code>\
+<Message>Please reduce your request rate.</Message><RequestId>6555AC0C0000000000000003</RequestId>\
+<HostId>examplebucket.oss-cn-hangzhou.aliyuncs.com</HostId></Error>";
+
+/// What the server remembers, by path.
+#[derive(Default)]
+struct Memory {
+    /// How often `busy/` was answered 503.
+    turned_away: HashMap<String, u32>,
+    stored: HashMap<String, Stored>,
+}
+
+struct Stored {
+    length: usize,
+    crc64: u64,
+    at: SystemTime,
+}
+
 /// Starts it on a free loopback port.
 pub fn start() -> std::io::Result<Server> {
-    Server::start(|request, stream| {
-        let kind = request.path().split('/').nth(2).unwrap_or_default().to_owned();
+    let memory: Mutex<Memory> = Mutex::default();
+    Server::start(move |request, stream| {
+        let mut words = request.path().split('/').skip(2);
+        let kind = words.next().unwrap_or_default().to_owned();
+        if request.method == "HEAD" && matches!(kind.as_str(), "busy" | "lost") {
+            return show(request, &memory, stream);
+        }
+        match kind.as_str() {
+            "busy" => {
+                let times = words.next().and_then(|text| text.parse().ok()).unwrap_or(0);
+                let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+                let so_far = memory.turned_away.entry(request.path().to_owned()).or_default();
+                if *so_far < times {
+                    *so_far += 1;
+                    drop(memory);
+                    answer(stream, 503, &[("Content-Type", "application/xml")], BUSY)?;
+                    return Ok(Then::KeepAlive);
+                }
+                memory.store(request);
+            }
+            "lost" => {
+                memory.lock().unwrap_or_else(PoisonError::into_inner).store(request);
+                return Ok(Then::Close);
+            }
+            _ => {}
+        }
         respond(&kind, request, stream)
     })
+}
+
+impl Memory {
+    fn store(&mut self, request: &Request) {
+        let (length, crc64) = (request.body.len(), crc64(&request.body));
+        self.stored.insert(request.path().to_owned(), Stored { length, crc64, at: SystemTime::now() });
+    }
+}
+
+/// The answer to HEAD.
+fn show(request: &Request, memory: &Mutex<Memory>, stream: &mut TcpStream) -> std::io::Result<Then> {
+    let memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = httpdate::fmt_http_date(SystemTime::now());
+    let head = match memory.stored.get(request.path()) {
+        None => format!("404 Not Found\r\nDate: {now}\r\nContent-Length: 0\r\n"),
+        Some(Stored { length, crc64, at }) => format!(
+            "200 OK\r\nDate: {now}\r\nContent-Length: {length}\r\nLast-Modified: {}\r\nETag: {ETAG}\r\n\
+             x-oss-hash-crc64ecma: {crc64}\r\nx-oss-request-id: {REQUEST_ID}\r\n",
+            httpdate::fmt_http_date(*at)
+        ),
+    };
+    stream.write_all(format!("HTTP/1.1 {head}\r\n").as_bytes())?;
+    Ok(Then::KeepAlive)
 }
 
 fn respond(kind: &str, request: &Request, stream: &mut TcpStream) -> std::io::Result<Then> {
     let crc = crc64(&request.body).to_string();
     let common = [
-        ("ETag", "\"D41D8CD98F00B204E9800998ECF8427E\""),
-        ("x-oss-request-id", "6555AC0C0000000000000001"),
+        ("ETag", ETAG),
+        ("x-oss-request-id", REQUEST_ID),
         ("x-oss-version-id", "CAEQ"),
         ("x-oss-server-time", "7"),
     ];

@@ -34,6 +34,13 @@ impl Request {
 
     /// Reads one request; `None` when the connection ended before it.
     pub fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Request>> {
+        let Some(mut request) = Request::read_head(reader)? else { return Ok(None) };
+        request.body = request.read_body(reader)?;
+        Ok(Some(request))
+    }
+
+    /// Reads all of a request but its body; `None` when the connection ended before it.
+    pub fn read_head(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Request>> {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
             return Ok(None);
@@ -51,13 +58,33 @@ impl Request {
             }
             match line.trim_end().split_once(':') {
                 Some((name, value)) => request.headers.push((name.to_owned(), value.trim().to_owned())),
-                None => break,
+                None => return Ok(Some(request)),
             }
         }
-        let length = request.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-        request.body = vec![0; length];
-        reader.read_exact(&mut request.body)?;
-        Ok(Some(request))
+    }
+
+    /// The whole body that follows this head; an error if the client leaves before its end.
+    pub fn read_body(&self, reader: &mut BufReader<TcpStream>) -> std::io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        if self.header("transfer-encoding").is_none() {
+            let length = self.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+            body.resize(length, 0);
+            reader.read_exact(&mut body)?;
+            return Ok(body);
+        }
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line)?;
+            let length = usize::from_str_radix(line.trim_end(), 16)
+                .map_err(|_| std::io::Error::other("not the length of a chunk"))?;
+            let start = body.len();
+            body.resize(start + length, 0);
+            reader.read_exact(&mut body[start..])?;
+            reader.read_line(&mut line)?;
+            if length == 0 {
+                return Ok(body);
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! held against it.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -151,7 +151,7 @@ impl ScriptedOss {
 fn serve(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut stream = stream;
-    while let Some(mut request) = read_head(&mut reader)? {
+    while let Some(mut request) = Request::read_head(&mut reader)? {
         let Some(op) = op_of(&request) else {
             return answer(&mut stream, 405, &[], b"");
         };
@@ -167,7 +167,7 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             Some(Fault::CutRequest(bytes)) => return reader.read_exact(&mut vec![0; bytes]),
             _ => {}
         }
-        request.body = read_body(&mut reader, &request)?;
+        request.body = request.read_body(&mut reader)?;
         if let Some(undone) = refuse(fault, &mut stream)? {
             if undone {
                 continue;
@@ -363,48 +363,4 @@ fn parameter(request: &Request, name: &str) -> Option<String> {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         (key == name).then(|| value.to_owned())
     })
-}
-
-fn read_head(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Request>> {
-    let mut line = String::new();
-    if reader.read_line(&mut line)? == 0 {
-        return Ok(None);
-    }
-    let mut words = line.split_whitespace().map(str::to_owned);
-    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let mut request = Request { method, target, ..Request::default() };
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(None);
-        }
-        match line.trim_end().split_once(':') {
-            Some((name, value)) => request.headers.push((name.to_owned(), value.trim().to_owned())),
-            None => return Ok(Some(request)),
-        }
-    }
-}
-
-/// The whole body; an error if the client leaves before its end.
-fn read_body(reader: &mut BufReader<TcpStream>, request: &Request) -> std::io::Result<Vec<u8>> {
-    let mut body = Vec::new();
-    if request.header("transfer-encoding").is_none() {
-        let length = request.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-        body.resize(length, 0);
-        reader.read_exact(&mut body)?;
-        return Ok(body);
-    }
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        let length = usize::from_str_radix(line.trim_end(), 16)
-            .map_err(|_| std::io::Error::other("not the length of a chunk"))?;
-        let start = body.len();
-        body.resize(start + length, 0);
-        reader.read_exact(&mut body[start..])?;
-        reader.read_line(&mut line)?;
-        if length == 0 {
-            return Ok(body);
-        }
-    }
 }

@@ -97,7 +97,7 @@ const NOT_YET: &[(&str, &[&str])] = &[
     ("c", &["upload", "verifier"]),
     ("cpp", &["upload", "verifier"]),
     ("python", &["upload", "verifier"]),
-    ("node", &["upload", "verifier"]),
+    ("node", &["verifier"]),
     ("go", &["upload", "verifier"]),
 ];
 

@@ -22,14 +22,22 @@ pub fn types(api: &Api) -> Output {
             writeln!(out, "export type {name} = {}", union(&option.values)).unwrap();
         }
     }
-    for (group, name, about) in [
-        ("client", "ClientOptions", "What a client is made of. All are optional where the default suits."),
-        ("put", "PutOptions", "What can be said of one upload."),
-        ("callback", "CallbackOptions", "What OSS shall send to the application server, and how."),
+    for (group, name, parent, about) in [
+        (
+            "client",
+            "ClientOptions",
+            "",
+            "What a client is made of. All are optional where the default suits.",
+        ),
+        ("put", "PutOptions", "", "What can be said of one upload."),
+        ("upload", "UploadOptions", "PutOptions", "What can be said of one upload of any size."),
+        ("callback", "CallbackOptions", "", "What OSS shall send to the application server, and how."),
     ] {
         doc(&mut out, "", about);
-        writeln!(out, "export interface {name} {{").unwrap();
-        for option in api.group(group) {
+        let inherits = if parent.is_empty() { String::new() } else { format!(" extends {parent}") };
+        writeln!(out, "export interface {name}{inherits} {{").unwrap();
+        // Those that are inherited are described where they come from.
+        for option in api.options.iter().filter(|option| option.group == group) {
             doc(&mut out, "  ", &describe(api, option));
             writeln!(out, "  {}?: {} | undefined", property(option), kind(option)).unwrap();
         }

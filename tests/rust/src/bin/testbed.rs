@@ -1,7 +1,7 @@
 //! Starts what the tests of every language need, prints where it is as `NAME=value` lines, then
 //! `READY`, and stays until its standard input closes: an emulator (`OSS_*`, `STS_*`; its key for
-//! callbacks in `OSS_PUBLIC_KEY_FILE`), an application
-//! server (`APP_URL`), an OSS that misbehaves (`FAULTY_ENDPOINT`), and a port where nobody listens
+//! callbacks in `OSS_PUBLIC_KEY_FILE`, its control API at `CONTROL_URL`), an application server
+//! (`APP_URL`), an OSS that misbehaves (`FAULTY_ENDPOINT`), and a port where nobody listens
 //! (`DEAD_ENDPOINT`, `DEAD_URL`).
 
 use std::error::Error;
@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let emulator = Emulator::builder()
         .access_key(AccessKey::new("TestbedKeyId", "TestbedKeySecret"))
         .access_key(AccessKey::temporary(STS.0, STS.1, STS.2, None))
+        .control(true)
         .start()?;
     let app = AppServer::start()?;
     let faulty = faulty_oss::start()?;
@@ -36,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("STS_TOKEN", STS.2.to_owned()),
         ("OSS_PUBLIC_KEY_FILE", key_file.display().to_string()),
         ("APP_URL", app.url("")),
+        ("CONTROL_URL", emulator.control_url().unwrap_or_default()),
         ("FAULTY_ENDPOINT", faulty.url()),
         ("DEAD_ENDPOINT", dead.clone()),
         ("DEAD_URL", dead),

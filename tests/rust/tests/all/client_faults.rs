@@ -325,3 +325,32 @@ fn what_is_not_needed_is_not_asked_for_and_what_is_missing_is_named() {
     let error = Client::builder().region("cn-hangzhou").access_key_id("id").build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Credentials);
 }
+
+#[test]
+fn a_busy_server_is_asked_again_until_it_is_no_longer_busy() {
+    let server = faulty_oss::start().unwrap();
+    let client = client(&server.url());
+    assert_eq!(put(&client, "busy/2/a").unwrap().text(), r#"{"Status":"OK"}"#);
+    let error = put(&client, "busy/9/a").unwrap_err();
+    assert_eq!(
+        (error.kind(), error.status(), error.code()),
+        (ErrorKind::Service, Some(503), Some("SlowDown"))
+    );
+    assert!(error.is_retryable() && !error.stored(), "{error:?}");
+}
+
+#[test]
+fn a_lost_answer_ends_as_an_unknown_outcome_of_a_stored_object() {
+    let server = faulty_oss::start().unwrap();
+    let client = client(&server.url());
+    let error = put(&client, "lost/a").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error}");
+    assert!(error.stored() && !error.is_retryable());
+    assert_eq!(error.etag(), Some("D41D8CD98F00B204E9800998ECF8427E"));
+    assert_eq!(error.crc64(), Some(oss_callback::checksum::crc64(b"Hello OSS")));
+    let source = std::io::Cursor::new(b"Hello OSS".to_vec());
+    let stream = oss_callback::Body::reader(source, None);
+    let error =
+        client.put_object_with_callback("examplebucket", "lost/stream", stream, &callback()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error}");
+}
