@@ -125,13 +125,17 @@ async function ours() {
   if (workload === 'put') {
     return puts((key) => client.putObjectWithCallback(BUCKET, key, data, made))
   }
-  const options = {
-    'put-file': { threshold: 5 * 2 ** 30 },
-    multipart: { threshold: 0, partSize: part, parallel: ways },
-  }[workload]
-  return fileUpload(
-    (file) => client.uploadFileWithCallback(BUCKET, 'k', file, made, options),
-    () => client.putObjectWithCallback(BUCKET, 'warm', Buffer.from('x'), made),
+  const options = { threshold: 0, partSize: part, parallel: ways }
+  const uploads = {
+    'put-file': (file) => client.putObjectWithCallback(BUCKET, 'k', { path: file }, made),
+    multipart: (file) => client.uploadFileWithCallback(BUCKET, 'k', { path: file }, made, options),
+    stream: (file) => {
+      const stream = fs.createReadStream(file, { highWaterMark: 256 << 10 })
+      return client.putObjectWithCallback(BUCKET, 'k', stream, made)
+    },
+  }
+  return fileUpload(uploads[workload], () =>
+    client.putObjectWithCallback(BUCKET, 'warm', Buffer.from('x'), made),
   )
 }
 

@@ -179,11 +179,19 @@ def ours() -> None:
     client = Client(**options)
     if workload == "put":
         return puts(lambda key: client.put_object_with_callback(BUCKET, key, data, made))
-    how = {"put-file": {"threshold": 5 << 30}, "multipart": {"threshold": 0, "part_size": part, "parallel": ways}}
-    file_upload(
-        lambda path: client.upload_file_with_callback(BUCKET, "k", path, made, **how[workload]),
-        lambda: client.put_object_with_callback(BUCKET, "warm", b"x", made),
-    )
+    from pathlib import Path
+
+    def stream(path: str) -> None:
+        with open(path, "rb", buffering=0) as file:
+            client.put_object_with_callback(BUCKET, "k", iter(lambda: file.read(256 << 10), b""), made)
+
+    parts = {"threshold": 0, "part_size": part, "parallel": ways}
+    uploads = {
+        "put-file": lambda path: client.put_object_with_callback(BUCKET, "k", Path(path), made),
+        "multipart": lambda path: client.upload_file_with_callback(BUCKET, "k", Path(path), made, **parts),
+        "stream": stream,
+    }
+    file_upload(uploads[workload], lambda: client.put_object_with_callback(BUCKET, "warm", b"x", made))
 
 
 def oss2() -> None:

@@ -258,8 +258,8 @@ pub const WORKLOADS: &[Workload] = &[
         title: "1 GiB from a stream of unknown length in one PUT",
         driver: "stream",
         unit: Unit::Bytes,
-        who: &["rust", "curl", "oss2"],
-        pairs: &[pair("rust", "curl", 0.0, 0.0)],
+        who: &["rust", "python", "node", "curl", "oss2"],
+        pairs: &[pair("rust", "curl", 0.0, 0.0), pair("python", "oss2", 0.0, 0.0)],
         ..BASE
     },
     Workload {

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crc_fast::CrcAlgorithm;
 use nix::sys::socket::{MsgFlags, recv};
 
 /// Bodies up to this length are read and summed, as OSS does it, so that clients check a real CRC-64. Larger
@@ -194,13 +195,13 @@ impl<'a> Connection<'a> {
     }
 
     fn body(&mut self, length: u64) -> io::Result<Body> {
-        let mut crc = (length <= SUMMED_MAX).then(crc64fast::Digest::new);
+        let mut crc = (length <= SUMMED_MAX).then(|| crc_fast::Digest::new(CrcAlgorithm::Crc64Xz));
         let mut left = length;
         while left > 0 {
             let ready = (self.end - self.start).min(usize::try_from(left).unwrap_or(usize::MAX));
             if ready > 0 {
                 if let Some(crc) = &mut crc {
-                    crc.write(&self.buffer[self.start..self.start + ready]);
+                    crc.update(&self.buffer[self.start..self.start + ready]);
                 }
                 self.start += ready;
                 left -= ready as u64;
@@ -213,7 +214,7 @@ impl<'a> Connection<'a> {
                 }
             }
         }
-        Ok(Body { bytes: length, crc64: crc.map(|crc| crc.sum64()) })
+        Ok(Body { bytes: length, crc64: crc.map(|crc| crc.finalize()) })
     }
 
     fn chunks(&mut self) -> io::Result<Body> {
