@@ -406,6 +406,72 @@ export interface CallbackOptions {
   unchecked?: boolean | undefined
 }
 
+/** What is demanded of a callback request. */
+export interface VerifierOptions {
+  /**
+   * Public keys to trust, as PEM text (SubjectPublicKeyInfo): an emulator's, or OSS's own to pin it. A
+   * signature by one is accepted whatever key URL the request names, and that URL is not contacted. A
+   * verifier with trusted keys trusts these alone, so that a test key that is left in a production
+   * configuration shows at once; see `officialKeys`.
+   * @defaultValue none
+   */
+  trustedKeys?: string | readonly string[] | undefined
+
+  /**
+   * Whether keys at OSS's own key URLs are trusted.
+   * @defaultValue true without `trustedKeys`, false with them
+   */
+  officialKeys?: boolean | undefined
+
+  /**
+   * Fetch a key by http where the request names http, instead of always by https. Whoever can alter such
+   * a fetch can forge callbacks.
+   * @defaultValue false
+   */
+  keySchemeAsNamed?: boolean | undefined
+
+  /**
+   * Largest body of a callback request, in bytes.
+   * @defaultValue 1048576 (1 MiB)
+   */
+  maxBody?: number | undefined
+
+  /**
+   * Accept requests whose `x-oss-signature-version` is another than 1.0, and check them as 1.0. OSS
+   * mentions a version 2.0 and describes it nowhere.
+   * @defaultValue false
+   */
+  anySignatureVersion?: boolean | undefined
+
+  /**
+   * The callback body as it is given to OSS, with its `${…}`: tells which field holds what. Needed
+   * where a custom variable bears the name of one of OSS's, such as `operation`.
+   * @defaultValue none: fields by OSS's own names, all others are custom variables; form or JSON by the
+   * request's Content-Type, which OSS does not sign
+   */
+  template?: string | undefined
+
+  /**
+   * Body type of `template`. Range: only together with `template`.
+   * @defaultValue form
+   */
+  templateType?: BodyType | undefined
+
+  /**
+   * Accept callbacks about this bucket alone, or about one of several. OSS signs callbacks for all its
+   * customers, about buckets of theirs.
+   * @defaultValue any bucket
+   */
+  bucket?: string | readonly string[] | undefined
+
+  /**
+   * Demand a seal, made with this secret or with one of several (for rotation). Range: at least 16 bytes
+   * each.
+   * @defaultValue none: seals are not checked
+   */
+  sealSecret?: string | readonly string[] | undefined
+}
+
 /** What went wrong, in the words that all languages share. */
 export type ErrorKind = 'invalid_argument' | 'credentials' | 'network' | 'timeout' | 'integrity' | 'service' | 'callback_failed' | 'outcome_unknown' | 'verification' | 'cancelled' | 'source' | 'bug'
 

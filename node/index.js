@@ -3,13 +3,17 @@
 // The face of the package: it turns arguments into the addon's form and failures into exceptions. What
 // OSS wants is the core's to know. Documentation: index.d.ts.
 
-const { flat, pairs, moment, isPlain, typeName } = require('./lib/arguments.js')
-const { channel } = require('./lib/calls.js')
+const { reply, refusal } = require('./lib/answer.js')
+const { flat, fromFlat, timed, isPlain } = require('./lib/arguments.js')
+const { Callback, nativeCallback } = require('./lib/callback.js')
+const { call, channel } = require('./lib/calls.js')
 const { Provider } = require('./lib/credentials.js')
 const { classes, take, invalid } = require('./lib/errors.js')
 const native = require('./lib/native.js')
+const { abortable } = require('./lib/signals.js')
 const { sourceOf } = require('./lib/sources.js')
 const { put, upload } = require('./lib/uploads.js')
+const { CallbackEvent, CallbackVerifier, claims } = require('./lib/verifier.js')
 
 const { InvalidArgumentError } = classes
 
@@ -44,12 +48,30 @@ class Client {
     try {
       const given = nativeCallback(callback)
       const outcome = await way(this, this.#native, [bucket, key], source, given, others)
-      const causeOf = (kind, message) =>
-        source.causeOf(kind) ?? this.#provider?.causeOf(kind, message)
+      const causeOf = (kind, message) => source.causeOf(kind) ?? this.#provider?.causeOf(kind, message)
       return new CallbackReply(take(outcome, causeOf))
     } finally {
       source.close()
     }
+  }
+
+  async confirm(event, options = {}) {
+    if (!isPlain(options)) {
+      throw invalid('options', 'must be an object of options')
+    }
+    const { signal = null, ...rest } = options
+    if (Object.keys(rest).length > 0) {
+      throw invalid(Object.keys(rest)[0], 'is not an option of confirm', 'There is but `signal`.')
+    }
+    const json = claims(event)
+    const outcome = await abortable(signal, (cancel) =>
+      call(this, (channel, number) =>
+        take(native.clientConfirm(channel, number, this.#native, json, cancel)),
+      ),
+    )
+    const causeOf = (kind, message) => this.#provider?.causeOf(kind, message)
+    const { lastModified, ...found } = take(outcome, causeOf)
+    return { ...found, lastModified: lastModified === undefined ? undefined : new Date(lastModified) }
   }
 
   get region() {
@@ -100,106 +122,6 @@ class CallbackReply {
   }
 }
 
-/** The addon's part of a Callback, for Client alone. */
-let nativeOf
-
-class Callback {
-  #native
-  #facts
-
-  constructor(url, options) {
-    const urls = url === undefined || url === null ? [] : Array.isArray(url) ? url : [url]
-    this.#native = take(native.callbackNew(urls, flat('callback', options)))
-  }
-
-  static {
-    nativeOf = (value) =>
-      typeof value === 'object' && value !== null && #native in value ? value.#native : undefined
-  }
-
-  get #told() {
-    this.#facts ??= take(native.callbackFacts(this.#native))
-    return this.#facts
-  }
-
-  get encoded() {
-    return this.#told.encoded
-  }
-
-  get encodedVars() {
-    return this.#told.encodedVars
-  }
-
-  get json() {
-    return this.#told.json
-  }
-
-  get varsJson() {
-    return this.#told.varsJson
-  }
-
-  get urls() {
-    return [...this.#told.urls]
-  }
-
-  get body() {
-    return this.#told.body
-  }
-
-  get bodyType() {
-    return this.#told.bodyType
-  }
-
-  get host() {
-    return this.#told.host
-  }
-
-  get sni() {
-    return this.#told.sni
-  }
-
-  get headers() {
-    return fromFlat(this.#told.headers)
-  }
-
-  get vars() {
-    return fromFlat(this.#told.vars)
-  }
-
-  get policy() {
-    return this.#told.policy
-  }
-
-  get warnings() {
-    return [...this.#told.warnings]
-  }
-
-  preview(values = {}) {
-    const list = pairs(values)
-    // The core reads every value from text, and says which ones must be numbers.
-    const texts = Array.isArray(list) ? list.map(([name, value]) => [name, asText(value)]) : list
-    return take(native.callbackPreview(this.#native, texts))
-  }
-}
-
-/** The addon's part of a Callback, or of one that is made from a plain object. */
-function nativeCallback(callback) {
-  const given = nativeOf(callback)
-  if (given !== undefined) {
-    return given
-  }
-  if (isPlain(callback)) {
-    const { url, ...options } = callback
-    return nativeOf(new Callback(url, options))
-  }
-  const hint = typeof callback === 'string' ? 'Wrap the URL: `new Callback(url)`.' : undefined
-  throw invalid(
-    'callback',
-    `must be a Callback or an object with \`url\`, but is ${typeName(callback)}`,
-    hint,
-  )
-}
-
 class Signer {
   #native
 
@@ -208,20 +130,20 @@ class Signer {
   }
 
   sign(method, request) {
-    return fromFlat(take(native.signerSign(this.#native, method, timed(request))))
+    return fromFlat(take(native.signerSign(this.#native, method, timed('request', request))))
   }
 
   presign(method, request) {
-    const presigned = take(native.signerPresign(this.#native, method, timed(request)))
+    const presigned = take(native.signerPresign(this.#native, method, timed('request', request)))
     return { ...presigned, headers: fromFlat(presigned.headers) }
   }
 
   policyConditions(options) {
-    return fromFlat(take(native.signerPolicyConditions(this.#native, timed(options))))
+    return fromFlat(take(native.signerPolicyConditions(this.#native, timed('options', options))))
   }
 
   signPolicy(policyJson, options) {
-    return fromFlat(take(native.signerSignPolicy(this.#native, policyJson, timed(options))))
+    return fromFlat(take(native.signerSignPolicy(this.#native, policyJson, timed('options', options))))
   }
 
   get version() {
@@ -233,25 +155,14 @@ class Signer {
   }
 }
 
-function timed(request) {
-  return flat('request', request?.time === undefined ? request : { ...request, time: moment(request.time) })
+module.exports = {
+  Client,
+  Callback,
+  CallbackReply,
+  Signer,
+  CallbackVerifier,
+  CallbackEvent,
+  reply,
+  refusal,
+  ...classes,
 }
-
-function asText(value) {
-  return typeof value === 'number' || typeof value === 'bigint' ? String(value) : value
-}
-
-function fromFlat(list) {
-  const object = {}
-  for (let index = 0; index < list.length; index += 2) {
-    const name = list[index]
-    if (name === '__proto__') {
-      Object.defineProperty(object, name, { value: list[index + 1], enumerable: true })
-    } else {
-      object[name] = list[index + 1]
-    }
-  }
-  return object
-}
-
-module.exports = { Client, Callback, CallbackReply, Signer, ...classes }

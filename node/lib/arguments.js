@@ -36,6 +36,24 @@ function moment(time) {
   return isDate(time) ? time.getTime() / 1000 : time
 }
 
+/** Options of which `time` may be a Date. */
+function timed(field, options) {
+  return flat(field, options?.time === undefined ? options : { ...options, time: moment(options.time) })
+}
+
+function fromFlat(list) {
+  const object = {}
+  for (let index = 0; index < list.length; index += 2) {
+    const name = list[index]
+    if (name === '__proto__') {
+      Object.defineProperty(object, name, { value: list[index + 1], enumerable: true })
+    } else {
+      object[name] = list[index + 1]
+    }
+  }
+  return object
+}
+
 /** The bytes of `data`, without a copy: the addon makes the one that is needed. */
 function bytes(field, data) {
   const view = viewOf(field, data)
@@ -90,4 +108,4 @@ function isPlain(value) {
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
-module.exports = { flat, pairs, moment, bytes, isPlain, typeName }
+module.exports = { flat, fromFlat, pairs, moment, timed, bytes, isPlain, typeName }

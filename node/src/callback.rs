@@ -7,7 +7,7 @@ use oss_callback::{Callback, CallbackBuilder, PreviewValues};
 
 use crate::convert;
 use crate::handles::Live;
-use crate::options::Group;
+use crate::options::{Group, parameters};
 use crate::outcome::{Failure, Outcome, guard};
 
 static OPTIONS: Group = Group::new(CallbackBuilder::OPTIONS);
@@ -18,16 +18,51 @@ pub struct NativeCallback {
     _live: Live,
 }
 
-/// Makes a callback from its URLs and a flat list of options.
+/// Makes a callback from its URLs and a flat list of options; sealed as another such list says.
 #[napi(catch_unwind)]
-pub fn callback_new(urls: Array<'_>, options: Array<'_>) -> Outcome<External<NativeCallback>> {
+pub fn callback_new(
+    urls: Array<'_>,
+    options: Array<'_>,
+    seal: Option<Array<'_>>,
+) -> Outcome<External<NativeCallback>> {
     guard(|| {
         let mut builder = CallbackBuilder::default();
         for url in convert::elements(&urls)? {
             builder = builder.url(convert::text("callback.url", &url)?);
         }
         OPTIONS.apply(&options, |name, value| builder.set(name, value))?;
-        Ok(External::new(NativeCallback { inner: builder.build()?, _live: Live::new() }))
+        if let Some(seal) = seal {
+            let [secret, expires_in] = parameters(&seal, ["secret", "expiresInMs"])?;
+            let (Some(secret), Some(expires_in)) = (secret, expires_in) else {
+                let hint = "Give both; a missing environment variable is `undefined`.";
+                return Err(Failure::invalid("callback.seal", "needs secret and expiresInMs", Some(hint)));
+            };
+            let expires_in = convert::duration("callback.seal.expiresInMs", &expires_in, 1000.0)?;
+            builder = builder.seal(convert::text("callback.seal.secret", &secret)?, expires_in);
+        }
+        Ok(NativeCallback::new(builder.build()?))
+    })
+}
+
+impl NativeCallback {
+    fn new(inner: Callback) -> External<NativeCallback> {
+        External::new(NativeCallback { inner, _live: Live::new() })
+    }
+}
+
+/// The callback for one upload, with a seal of its own.
+#[napi(catch_unwind)]
+pub fn callback_sealed_for(
+    callback: &External<NativeCallback>,
+    bucket: Unknown<'_>,
+    key: Unknown<'_>,
+    options: Array<'_>,
+) -> Outcome<External<NativeCallback>> {
+    guard(|| {
+        let [time] = parameters(&options, ["time"])?;
+        let (bucket, key) = (convert::text("bucket", &bucket)?, convert::text("key", &key)?);
+        let sealed = callback.inner.sealed_for(&bucket, &key, convert::moment("time", time)?)?;
+        Ok(NativeCallback::new(sealed))
     })
 }
 
@@ -46,6 +81,7 @@ pub struct CallbackFacts {
     pub headers: Vec<String>,
     pub vars: Vec<String>,
     pub policy: Option<String>,
+    pub to_be_sealed: bool,
     pub warnings: Vec<String>,
 }
 
@@ -68,6 +104,7 @@ pub fn callback_facts(callback: &External<NativeCallback>) -> Outcome<CallbackFa
             headers: flat(callback.headers()),
             vars: flat(callback.vars()),
             policy: owned(callback.policy()),
+            to_be_sealed: callback.is_to_be_sealed(),
             warnings: callback.warnings().to_vec(),
         })
     })

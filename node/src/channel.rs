@@ -6,17 +6,20 @@
 use std::sync::Arc;
 
 use napi::Status;
-use napi::bindgen_prelude::{Either5, External, FnArgs, Function};
+use napi::bindgen_prelude::{Either6, External, FnArgs, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
+use oss_callback::Result;
 
-use crate::outcome::Told;
+use crate::confirm::Confirmed;
+use crate::handles::Live;
+use crate::outcome::{Failure, Told};
 use crate::provider::Question;
 use crate::reply::{ProgressFacts, Reply};
 
-/// What JavaScript is told: how a call has ended (a reply or a failure), how far one is, that credentials
-/// are wanted, or that a pipe has room again.
-pub type Event = Either5<Reply, Told, ProgressFacts, External<Question>, ()>;
+/// What JavaScript is told: how a call has ended (a reply, a failure, nothing to add, or what OSS confirms),
+/// how far one is, that credentials are wanted, or that a pipe has room again.
+pub type Event = Either6<Reply, Told, ProgressFacts, External<Question>, (), Confirmed>;
 
 type Arguments = FnArgs<(f64, Event)>;
 type Tell = ThreadsafeFunction<Arguments, (), Arguments, Status, false, true>;
@@ -50,5 +53,34 @@ impl Listener {
     /// Never waits. Where the event loop is gone, so is the listener.
     pub fn tell(&self, event: Event) {
         let _ = self.tell.call((self.number, event).into(), ThreadsafeFunctionCallMode::NonBlocking);
+    }
+}
+
+/// A call under way. Its outcome is told exactly once: a call that is lost, because its code panicked, is
+/// told as a bug and leaves nobody waiting.
+pub struct Call(Option<(Listener, Live)>);
+
+impl Call {
+    pub fn new(listener: Listener) -> Call {
+        Call(Some((listener, Live::new())))
+    }
+
+    pub fn ends(mut self, outcome: Result<Event>) {
+        self.tell(outcome.unwrap_or_else(|error| Either6::B(Failure::from(error).told())));
+    }
+
+    fn tell(&mut self, event: Event) {
+        if let Some((listener, live)) = self.0.take() {
+            drop(live);
+            listener.tell(event);
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            self.tell(Either6::B(Failure::bug("the call was lost").told()));
+        }
     }
 }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use napi::bindgen_prelude::{Array, Either3, Either5, External, ExternalRef, Uint8ArraySlice};
+use napi::bindgen_prelude::{Array, Either3, Either6, External, ExternalRef, Uint8ArraySlice};
 use napi_derive::napi;
 use oss_callback::{
     Body, CallbackReply, Cancel, Client, ClientBuilder, PutOptions, PutRequest, Result, UploadOptions,
@@ -12,7 +12,7 @@ use oss_callback::{
 };
 
 use crate::callback::NativeCallback;
-use crate::channel::{Channel, Listener};
+use crate::channel::{Call, Channel, Event};
 use crate::convert::{self, text};
 use crate::handles::Live;
 use crate::options::Group;
@@ -31,7 +31,7 @@ pub struct NativeClient {
 }
 
 impl NativeClient {
-    fn open(&self) -> std::result::Result<Client, Failure> {
+    pub fn open(&self) -> std::result::Result<Client, Failure> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.clone().ok_or_else(|| Failure::invalid("client", "is closed", Some("Make a new one.")))
     }
@@ -83,7 +83,7 @@ pub fn client_facts(client: &External<NativeClient>) -> Outcome<ClientFacts> {
 
 /// Ends the calls that were started with it.
 pub struct NativeCancel {
-    inner: Cancel,
+    pub inner: Cancel,
     _live: Live,
 }
 
@@ -153,7 +153,7 @@ pub fn client_put(
             request = request.cancel(&cancel.inner);
         }
         let call = Call::new(channel.listener(number));
-        start(&source, move || client.start(request, move |outcome| call.ends(outcome)))
+        start(&source, move || client.start(request, move |outcome| call.ends(reply(outcome))))
     })
 }
 
@@ -180,10 +180,10 @@ pub fn client_upload(
             UploadRequest::new(bucket, key, body, &callback.inner).options(options).cancel(&cancel.inner);
         if let Some(progress) = progress {
             let listener = channel.listener(progress);
-            request = request.progress(move |progress| listener.tell(Either5::C(progress.into())));
+            request = request.progress(move |progress| listener.tell(Either6::C(progress.into())));
         }
         let call = Call::new(channel.listener(number));
-        start(&source, move || client.start_upload(request, move |outcome| call.ends(outcome)))
+        start(&source, move || client.start_upload(request, move |outcome| call.ends(reply(outcome))))
     })
 }
 
@@ -197,32 +197,6 @@ fn start(source: &Source<'_>, body: impl FnOnce() + Send + 'static) -> std::resu
     thread.spawn(body).map(drop).map_err(|e| Failure::bug(&format!("no thread could be started: {e}")))
 }
 
-/// A call under way. Its outcome is told exactly once: a call that is lost, because its code panicked, is
-/// told as a bug and leaves nobody waiting.
-struct Call(Option<(Listener, Live)>);
-
-impl Call {
-    fn new(listener: Listener) -> Call {
-        Call(Some((listener, Live::new())))
-    }
-
-    fn ends(mut self, outcome: Result<CallbackReply>) {
-        self.tell(outcome.map_err(Failure::from));
-    }
-
-    fn tell(&mut self, outcome: std::result::Result<CallbackReply, Failure>) {
-        if let Some((listener, live)) = self.0.take() {
-            drop(live);
-            listener.tell(match outcome {
-                Ok(reply) => Either5::A(reply.into()),
-                Err(failure) => Either5::B(failure.told()),
-            });
-        }
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        self.tell(Err(Failure::bug("the call was lost")));
-    }
+fn reply(outcome: Result<CallbackReply>) -> Result<Event> {
+    outcome.map(|reply| Either6::A(reply.into()))
 }

@@ -8,7 +8,7 @@ use napi::{JsValue, Unknown, ValueType};
 use crate::outcome::Failure;
 
 /// The largest whole number of which JavaScript's arithmetic is exact.
-const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+pub const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 
 /// Text.
 pub fn text(field: &str, value: &Unknown<'_>) -> Result<String, Failure> {

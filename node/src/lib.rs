@@ -9,6 +9,7 @@
 mod callback;
 mod channel;
 mod client;
+mod confirm;
 mod convert;
 mod handles;
 mod names;
@@ -18,3 +19,4 @@ mod pipe;
 mod provider;
 mod reply;
 mod signer;
+mod verifier;

@@ -5,13 +5,20 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use napi_derive::napi;
+use oss_callback::receive::CallbackVerifierBuilder;
 use oss_callback::{
     CallbackBuilder, ClientBuilder, ERROR_FACTS, ErrorKind, OptionInfo, OptionType, PutOptions, UploadOptions,
 };
 
 /// Parameters that are no options, and of two words or more.
-const PARAMETERS: [&str; 4] =
-    ["additional_headers", "credentials_provider", "expires_in", "upload_file_with_callback"];
+const PARAMETERS: [&str; 6] = [
+    "additional_headers",
+    "credentials_provider",
+    "expires_in",
+    "fetch_key",
+    "first_use",
+    "upload_file_with_callback",
+];
 
 /// `content_type` as `contentType`.
 fn camel(snake: &str) -> String {
@@ -74,17 +81,24 @@ pub fn in_text(text: &str) -> String {
 fn known() -> &'static HashMap<&'static str, String> {
     static KNOWN: OnceLock<HashMap<&'static str, String>> = OnceLock::new();
     KNOWN.get_or_init(|| {
-        let groups =
-            [ClientBuilder::OPTIONS, PutOptions::OPTIONS, UploadOptions::OPTIONS, CallbackBuilder::OPTIONS];
+        let groups = [
+            ClientBuilder::OPTIONS,
+            PutOptions::OPTIONS,
+            UploadOptions::OPTIONS,
+            CallbackBuilder::OPTIONS,
+            CallbackVerifierBuilder::OPTIONS,
+        ];
         let options = groups.into_iter().flatten().map(|option| (option.name, of_option(option)));
-        options.chain(PARAMETERS.map(|name| (name, camel(name)))).collect()
+        // Rust's builder adds keys one by one.
+        let single = [("trusted_key", "trustedKeys".to_owned())];
+        options.chain(PARAMETERS.map(|name| (name, camel(name)))).chain(single).collect()
     })
 }
 
 /// The lists of the API as this module spells them, for tests that hold the types against them.
 #[napi(object, object_from_js = false)]
 pub struct Lists {
-    /// Groups `client`, `put`, `upload` (with what it has of `put`) and `callback`.
+    /// Groups `client`, `put`, `upload` (with what it has of `put`), `callback` and `verifier`.
     pub options: HashMap<String, Vec<String>>,
     /// Kinds of errors, in the core's spelling.
     pub kinds: Vec<String>,
@@ -101,6 +115,7 @@ pub fn lists() -> Lists {
         ("put", PutOptions::OPTIONS),
         ("upload", UploadOptions::OPTIONS),
         ("callback", CallbackBuilder::OPTIONS),
+        ("verifier", CallbackVerifierBuilder::OPTIONS),
     ];
     Lists {
         options: groups.map(|(group, options)| (group.to_owned(), names(options))).into(),

@@ -104,8 +104,18 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         let mut failure = Failure::verbatim(&error);
-        if !matches!(error.kind(), ErrorKind::InvalidArgument | ErrorKind::Credentials) {
-            return failure;
+        match (error.kind(), error.hint()) {
+            (ErrorKind::InvalidArgument | ErrorKind::Credentials, _) => {}
+            (ErrorKind::Verification, Some(hint)) => {
+                // The rest of the sentence may quote a stranger.
+                let respelled = names::in_text(hint);
+                if let Some(before) = failure.0.message.strip_suffix(hint) {
+                    failure.0.message = before.to_owned() + &respelled;
+                }
+                failure.fact("hint", &respelled);
+                return failure;
+            }
+            _ => return failure,
         }
         let field = error.field().unwrap_or_default();
         let sentence = failure.0.message.strip_prefix(field).unwrap_or(&failure.0.message);

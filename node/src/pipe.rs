@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io::{Error, Read, Result};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use napi::bindgen_prelude::{Either5, External, Uint8ArraySlice};
+use napi::bindgen_prelude::{Either6, External, Uint8ArraySlice};
 use napi_derive::napi;
 use oss_callback::Body;
 
@@ -90,7 +90,7 @@ impl Read for Reader {
         state.pushed_back &= !has_room;
         drop(state);
         if has_room {
-            self.0.listener.tell(Either5::E(()));
+            self.0.listener.tell(Either6::E(()));
         }
         Ok(taken)
     }

@@ -5,7 +5,7 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use napi::Unknown;
-use napi::bindgen_prelude::{Either5, External};
+use napi::bindgen_prelude::{Either6, External};
 use napi_derive::napi;
 use oss_callback::{Credentials, CredentialsProvider, Error, Result};
 
@@ -30,7 +30,7 @@ pub struct Question {
 impl CredentialsProvider for Provider {
     fn provide(&self) -> Result<Credentials> {
         let (answer, answered) = sync_channel(1);
-        self.0.tell(Either5::D(External::new(Question { answer, _live: Live::new() })));
+        self.0.tell(Either6::D(External::new(Question { answer, _live: Live::new() })));
         match answered.recv_timeout(PATIENCE) {
             Ok(Ok(credentials)) => Ok(credentials),
             Ok(Err(message)) => {

@@ -6,7 +6,7 @@ use oss_callback::{Callback, CallbackBuilder, PreviewValues};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use crate::errors::{raised, wrong_type};
+use crate::errors::{raised, unpicklable, wrong_type};
 use crate::handles::Live;
 use crate::{convert, options};
 
@@ -14,27 +14,100 @@ use crate::{convert, options};
 #[pyclass(frozen, subclass, module = "oss_callback._native")]
 pub(crate) struct CallbackBase {
     pub inner: Callback,
-    /// What it was made from, for `pickle` and `copy`: a value given and its default may differ in JSON.
+    /// What it was made from, for `pickle` and to seal it: a value given and its default may differ in JSON.
     arguments: (Py<PyAny>, Py<PyDict>),
+    /// Whether it is, or will be, sealed.
+    sealed: bool,
     _live: Live,
+}
+
+/// A callback that was made from another one, on its way into an object of the other one's class.
+#[pyclass(frozen, module = "oss_callback._native")]
+struct Derived {
+    inner: Callback,
+    origin: Py<CallbackBase>,
 }
 
 #[pymethods]
 impl CallbackBase {
     #[new]
-    fn new(url: Bound<'_, PyAny>, options: Bound<'_, PyDict>) -> PyResult<CallbackBase> {
+    #[pyo3(signature = (url, options, seal=None))]
+    fn new(
+        url: Bound<'_, PyAny>,
+        options: Bound<'_, PyDict>,
+        seal: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<CallbackBase> {
         let py = url.py();
-        let mut builder = CallbackBuilder::default();
-        if url.is_instance_of::<PyString>() {
-            builder = builder.url(convert::text("url", &url)?);
-        } else if !url.is_none() {
-            for each in convert::texts("url", &url)? {
-                builder = builder.url(each);
+        let (inner, arguments, sealed) = match url.cast::<Derived>() {
+            Ok(derived) => {
+                let Derived { inner, origin } = derived.get();
+                let (url, options) = &origin.get().arguments;
+                (inner.clone(), (url.clone_ref(py), options.clone_ref(py)), true)
             }
+            Err(_) => {
+                let mut builder = builder(&url, &options)?;
+                if let Some(seal) = &seal {
+                    let wanted = "a pair of a secret and a duration";
+                    let (secret, expires_in): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
+                        seal.extract().map_err(|_| wrong_type(SEAL, wanted, seal, None))?;
+                    builder = sealing(builder, &secret, &expires_in)?;
+                }
+                let inner = builder.build().map_err(|error| raised(py, &error))?;
+                (inner, (url.unbind(), options.unbind()), seal.is_some())
+            }
+        };
+        Ok(CallbackBase { inner, arguments, sealed, _live: Live::new() })
+    }
+
+    /// The same callback, but every upload with it is sealed by a secret that your application server
+    /// shares, so that a CallbackVerifier with this `seal_secret` can tell your uploads from a forger's.
+    ///
+    /// `secret` has at least 16 bytes. `expires_in` is seconds or a timedelta, 1 s to 365 days, from the
+    /// upload's start (or the signing of a URL or form) to the arrival of the callback. A client makes a
+    /// seal for each upload; for presigned URLs and forms, use `sealed_for`. The seal travels as the
+    /// variable `x:seal`, which the default body and one built from `fields` carry by themselves. A `body`
+    /// that is written out needs the seal from the start: `Callback(…, seal=(secret, expires_in))`.
+    ///
+    /// Raises InvalidArgumentError for a weak secret, an odd expiry, or a body that cannot carry a seal.
+    #[pyo3(signature = (secret, expires_in))]
+    fn seal<'py>(
+        slf: &Bound<'py, Self>,
+        secret: Bound<'py, PyAny>,
+        expires_in: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let (url, options) = &slf.get().arguments;
+        let builder = sealing(builder(url.bind(py), options.bind(py))?, &secret, &expires_in)?;
+        derived(slf, builder.build().map_err(|error| raised(py, &error))?)
+    }
+
+    /// The callback for one upload, with a new seal among its variables: for presigned URLs and forms,
+    /// whose signature fixes bucket and key. Without `seal` it is the callback itself.
+    ///
+    /// `time` is an aware datetime or Unix seconds, from which on the expiry counts; now by default. The
+    /// expiry must cover the time until the upload ends.
+    ///
+    /// Raises InvalidArgumentError for an empty bucket or key.
+    #[pyo3(signature = (bucket, key, *, time=None))]
+    fn sealed_for<'py>(
+        slf: &Bound<'py, Self>,
+        bucket: Bound<'py, PyAny>,
+        key: Bound<'py, PyAny>,
+        time: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (bucket, key) = (convert::text("bucket", &bucket)?, convert::text("key", &key)?);
+        let time = convert::moment("time", time.as_ref())?;
+        if !slf.get().to_be_sealed() {
+            return Ok(slf.clone().into_any());
         }
-        options::apply(&options, CallbackBuilder::OPTIONS, |name, value| builder.set(name, value))?;
-        let inner = builder.build().map_err(|error| raised(py, &error))?;
-        Ok(CallbackBase { inner, arguments: (url.unbind(), options.unbind()), _live: Live::new() })
+        let sealed = slf.get().inner.sealed_for(bucket, key, time);
+        derived(slf, sealed.map_err(|error| raised(slf.py(), &error))?)
+    }
+
+    /// Whether each upload gets a seal; false for a callback that is sealed already.
+    #[getter]
+    fn to_be_sealed(&self) -> bool {
+        self.inner.is_to_be_sealed()
     }
 
     /// Base64 of the callback's JSON: the value of `x-oss-callback` or of the query's `callback`.
@@ -185,8 +258,12 @@ impl CallbackBase {
         format!("<Callback {}>", members.unwrap_or(&shown))
     }
 
-    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
-        other.cast::<CallbackBase>().is_ok_and(|other| self.identity() == other.get().identity())
+    fn __eq__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> bool {
+        let Ok(other) = other.cast::<CallbackBase>() else { return false };
+        let (this, that) = (slf.get(), other.get());
+        // Whether two secrets are the same is not told.
+        let secret = this.to_be_sealed() || that.to_be_sealed();
+        slf.is(other) || !secret && this.identity() == that.identity()
     }
 
     fn __hash__(&self) -> u64 {
@@ -196,9 +273,46 @@ impl CallbackBase {
     }
 
     fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyTuple>, &Py<PyDict>)> {
+        if self.sealed {
+            let hint = "Pickle the callback that it was made from, and seal that where it is used.";
+            let what = "cannot be pickled, for the secret would be in it";
+            return Err(unpicklable(py, "callback", what, hint));
+        }
         let (url, options) = &self.arguments;
         Ok((PyTuple::new(py, [url])?, options))
     }
+}
+
+const SEAL: &str = "callback.seal";
+
+fn sealing(
+    builder: CallbackBuilder,
+    secret: &Bound<'_, PyAny>,
+    expires_in: &Bound<'_, PyAny>,
+) -> PyResult<CallbackBuilder> {
+    Ok(builder.seal(convert::text(SEAL, secret)?, convert::duration(SEAL, expires_in)?))
+}
+
+/// The options of a callback, not yet checked.
+fn builder(url: &Bound<'_, PyAny>, options: &Bound<'_, PyDict>) -> PyResult<CallbackBuilder> {
+    let mut builder = CallbackBuilder::default();
+    if url.is_instance_of::<PyString>() {
+        builder = builder.url(convert::text("url", url)?);
+    } else if !url.is_none() {
+        for each in convert::texts("url", url)? {
+            builder = builder.url(each);
+        }
+    }
+    options::apply(options, CallbackBuilder::OPTIONS, |name, value| builder.set(name, value))?;
+    Ok(builder)
+}
+
+/// An object of the class of `origin`. The class's own constructor takes options, not this.
+fn derived<'py>(origin: &Bound<'py, CallbackBase>, inner: Callback) -> PyResult<Bound<'py, PyAny>> {
+    let py = origin.py();
+    let derived = Derived { inner, origin: origin.clone().unbind() };
+    let arguments = (origin.get_type(), derived, PyDict::new(py));
+    py.get_type::<CallbackBase>().call_method1("__new__", arguments)
 }
 
 impl CallbackBase {

@@ -4,11 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use oss_callback::{Cancel, Client, ClientBuilder, PutOptions, PutRequest, Result};
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::errors::{bug, invalid, raised};
 use crate::handles::Live;
+use crate::receive::{self, Confirmation};
 use crate::reply::CallbackReply;
 use crate::{callback, convert, options};
 
@@ -56,14 +58,8 @@ impl NativeClient {
     ) -> PyResult<CallbackReply> {
         let request = request(&bucket, &key, &data, &callback, &options)?;
         let client = self.open(py)?;
-        let mut signals = Signals::default();
-        let waited = py
-            .detach(|| catch_unwind(AssertUnwindSafe(|| client.send_while(request, || signals.interrupt()))));
-        match (signals.raised, waited) {
-            (Some(raised), _) => Err(raised),
-            (None, Ok(outcome)) => reply(py, outcome),
-            (None, Err(panic)) => Err(bug(py, &*panic)),
-        }
+        let reply = waited(py, |signals| client.send_while(request, || signals.interrupt()))?;
+        Ok(CallbackReply::from_core(py, &reply))
     }
 
     /// Starts an upload. `settle(reply, error)` is called on a thread of the library's, with one of both
@@ -83,8 +79,32 @@ impl NativeClient {
         let request = request(&bucket, &key, &data, &callback, &options)?.cancel(&cancel);
         let client = self.open(py)?;
         let settle = Settle(Some(settle));
-        py.detach(|| client.start(request, move |outcome| settle.with(outcome)));
+        py.detach(|| {
+            client.start(request, move |outcome| {
+                settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
+            });
+        });
         Ok(Call { cancel, _live: Live::new() })
+    }
+
+    /// Asks OSS whether a callback's object is there and is the one that it tells of.
+    fn confirm(&self, py: Python<'_>, event: Bound<'_, PyAny>) -> PyResult<Confirmation> {
+        let event = receive::given(&event)?;
+        let client = self.open(py)?;
+        waited(py, |signals| client.confirm_while(event, || signals.interrupt())).map(Confirmation::from)
+    }
+
+    /// Starts to ask. `settle(confirmation, error)` is called as by `start`.
+    fn start_confirm(&self, py: Python<'_>, event: Bound<'_, PyAny>, settle: Py<PyAny>) -> PyResult<()> {
+        let event = receive::given(&event)?;
+        let client = self.open(py)?;
+        let settle = Settle(Some(settle));
+        py.detach(|| {
+            client.start_confirm(event, move |outcome| {
+                settle.with(outcome, |_, found| Confirmation::from(found));
+            });
+        });
+        Ok(())
     }
 
     /// Closes the connections. Calls under way end as they would have.
@@ -109,6 +129,17 @@ impl NativeClient {
     #[getter]
     fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+}
+
+/// Makes a call without the interpreter, which Ctrl-C ends.
+fn waited<T: Send>(py: Python<'_>, call: impl FnOnce(&mut Signals) -> Result<T> + Send) -> PyResult<T> {
+    let mut signals = Signals::default();
+    let waited = py.detach(|| catch_unwind(AssertUnwindSafe(|| call(&mut signals))));
+    match (signals.raised, waited) {
+        (Some(raised), _) => Err(raised),
+        (None, Ok(outcome)) => outcome.map_err(|error| raised(py, &error)),
+        (None, Err(panic)) => Err(bug(py, &*panic)),
     }
 }
 
@@ -163,13 +194,6 @@ fn request(
     Ok(request.options(options))
 }
 
-fn reply(py: Python<'_>, outcome: Result<oss_callback::CallbackReply>) -> PyResult<CallbackReply> {
-    match outcome {
-        Ok(reply) => Ok(CallbackReply::from_core(py, &reply)),
-        Err(error) => Err(raised(py, &error)),
-    }
-}
-
 /// An upload under way.
 #[pyclass(frozen, module = "oss_callback._native")]
 pub(crate) struct Call {
@@ -190,16 +214,22 @@ impl Call {
 struct Settle(Option<Py<PyAny>>);
 
 impl Settle {
-    fn with(mut self, outcome: Result<oss_callback::CallbackReply>) {
-        self.tell(|py| reply(py, outcome));
+    fn with<T, P>(mut self, outcome: Result<T>, python: impl FnOnce(Python<'_>, T) -> P)
+    where
+        P: for<'py> IntoPyObject<'py>,
+    {
+        self.tell(|py| match outcome {
+            Ok(value) => python(py, value).into_py_any(py),
+            Err(error) => Err(raised(py, &error)),
+        });
     }
 
-    fn tell(&mut self, outcome: impl FnOnce(Python<'_>) -> PyResult<CallbackReply>) {
+    fn tell(&mut self, outcome: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) {
         let Some(settle) = self.0.take() else { return };
         // Where the interpreter is gone, so is whoever waited.
         Python::try_attach(|py| {
             let told = match outcome(py) {
-                Ok(reply) => settle.call1(py, (reply, py.None())),
+                Ok(value) => settle.call1(py, (value, py.None())),
                 Err(error) => settle.call1(py, (py.None(), error)),
             };
             if let Err(error) = told {

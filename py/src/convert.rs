@@ -160,15 +160,8 @@ pub(crate) fn texts(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<Strin
 /// The data of an upload. `bytes` cannot change and are shared with Python; what can change is copied,
 /// once, so that what is sent is what was there when the call was made.
 pub(crate) fn data(value: &Bound<'_, PyAny>) -> PyResult<Body> {
-    if let Ok(bytes) = value.cast::<PyBytes>() {
-        return Ok(shared(bytes));
-    }
-    if let Ok(array) = value.cast::<PyByteArray>() {
-        return Ok(array.to_vec().into());
-    }
-    if let Ok(view) = PyMemoryView::from(value) {
-        let copy = view.call_method0("tobytes")?.cast_into::<PyBytes>()?;
-        return Ok(shared(&copy));
+    if let Some(bytes) = bytes_like(value)? {
+        return Ok(bytes.into());
     }
     let hint = if value.is_instance_of::<PyString>() {
         "Encode it: `data.encode()`."
@@ -182,6 +175,62 @@ pub(crate) fn data(value: &Bound<'_, PyAny>) -> PyResult<Body> {
     Err(wrong_type("data", "bytes-like", value, Some(hint)))
 }
 
-fn shared(bytes: &Bound<'_, PyBytes>) -> Body {
-    Bytes::from_owner(PyBackedBytes::from(bytes.clone())).into()
+/// `bytes`, which are shared, or a copy of what can change; `None` for what holds no bytes.
+pub(crate) fn bytes_like(value: &Bound<'_, PyAny>) -> PyResult<Option<Bytes>> {
+    let shared = |bytes: &Bound<'_, PyBytes>| Bytes::from_owner(PyBackedBytes::from(bytes.clone()));
+    if let Ok(bytes) = value.cast::<PyBytes>() {
+        return Ok(Some(shared(bytes)));
+    }
+    if let Ok(array) = value.cast::<PyByteArray>() {
+        return Ok(Some(array.to_vec().into()));
+    }
+    let Ok(view) = PyMemoryView::from(value) else { return Ok(None) };
+    Ok(Some(shared(&view.call_method0("tobytes")?.cast_into::<PyBytes>()?)))
+}
+
+/// Raw bytes, such as a request's body.
+pub(crate) fn bytes(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    let hint = value
+        .is_instance_of::<PyString>()
+        .then_some("Give the raw bytes as they arrived, before any framework has decoded them.");
+    bytes_like(value)?.ok_or_else(|| wrong_type(field, "bytes-like", value, hint))
+}
+
+/// Text that a stranger has sent, as str or bytes: whatever is not UTF-8 in it is replaced, not refused,
+/// for the core judges it.
+pub(crate) fn foreign_text(field: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(text.to_string_lossy().into_owned());
+    }
+    match bytes_like(value)? {
+        Some(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        None => Err(wrong_type(field, "str or bytes", value, None)),
+    }
+}
+
+/// A request's headers: pairs, or whatever gives pairs by `items()`; names may stand twice.
+pub(crate) fn headers(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Vec<u8>)>> {
+    let wanted = "a mapping, or pairs of a name and a value";
+    let refuse = |value: &Bound<'_, PyAny>| wrong_type(field, wanted, value, None);
+    if value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>() {
+        return Err(refuse(value));
+    }
+    let items = match value.getattr_opt("items")? {
+        Some(items) => items.call0()?,
+        None => value.clone(),
+    };
+    let mut headers = Vec::new();
+    for pair in items.try_iter().map_err(|_| refuse(value))? {
+        let pair = pair?;
+        // Tuples, or the lists that JSON makes of them.
+        if pair.is_instance_of::<PyString>() || pair.is_instance_of::<PyBytes>() {
+            return Err(refuse(&pair));
+        }
+        let both = pair.try_iter().and_then(Iterator::collect::<PyResult<Vec<_>>>);
+        let Ok([name, value]) = both.as_deref() else { return Err(refuse(&pair)) };
+        let name = foreign_text(field, name)?;
+        let value = foreign_text(&format!("{field}[{name:?}]"), value)?;
+        headers.push((name, value.into_bytes()));
+    }
+    Ok(headers)
 }

@@ -72,6 +72,11 @@ pub(crate) fn wrong_type(field: &str, wanted: &str, value: &Bound<'_, PyAny>, hi
     misfit(value.py(), ARGUMENT_TYPE, field, &format!("must be {wanted}, not {found}"), hint)
 }
 
+/// A value that must not leave the process. In Python that is a `TypeError`.
+pub(crate) fn unpicklable(py: Python<'_>, field: &str, message: &str, hint: &str) -> PyErr {
+    misfit(py, ARGUMENT_TYPE, field, message, Some(hint))
+}
+
 fn misfit(py: Python<'_>, kind: &str, field: &str, message: &str, hint: Option<&str>) -> PyErr {
     let facts = PyDict::new(py);
     let mut text = format!("{field}: {message}");

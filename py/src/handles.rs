@@ -22,7 +22,8 @@ impl Drop for Live {
     }
 }
 
-/// How many clients, callbacks, signers, replies, presigned requests and running calls exist.
+/// How many clients, callbacks, signers, verifiers, replies, events, presigned requests and running calls
+/// exist.
 #[pyfunction]
 pub(crate) fn live_handles() -> usize {
     LIVE.load(Ordering::Relaxed)

@@ -13,6 +13,7 @@ mod convert;
 mod errors;
 mod handles;
 mod options;
+mod receive;
 mod reply;
 mod signer;
 
@@ -27,6 +28,10 @@ mod _native {
     use crate::client::{Call, NativeClient};
     #[pymodule_export]
     use crate::handles::live_handles;
+    #[pymodule_export]
+    use crate::receive::{
+        CallbackEvent, Confirmation, Field, ImageInfo, Reply, Seal, Verifier, refusal, reply,
+    };
     #[pymodule_export]
     use crate::reply::CallbackReply;
     #[pymodule_export]

@@ -3,6 +3,8 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,6 +13,8 @@ import { Callback, Client } from '../../node/index.mjs'
 import native from '../../node/lib/native.js'
 
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
+const TARGET = process.env.CARGO_TARGET_DIR ?? path.join(ROOT, 'target')
+export const FRAMEWORKS = process.env.OSS_CALLBACK_FRAMEWORKS ?? path.join(TARGET, 'node/types')
 export const BUCKET = 'examplebucket'
 export const DATA = Buffer.from('data')
 
@@ -22,6 +26,7 @@ const NAMES = [
   'STS_ACCESS_KEY_ID',
   'STS_ACCESS_KEY_SECRET',
   'STS_TOKEN',
+  'OSS_PUBLIC_KEY_FILE',
   'APP_URL',
   'CONTROL_URL',
   'FAULTY_ENDPOINT',
@@ -40,8 +45,7 @@ async function addresses() {
 }
 
 async function start() {
-  const target = process.env.CARGO_TARGET_DIR ?? path.join(ROOT, 'target')
-  const program = process.env.OSS_CALLBACK_TESTBED ?? path.join(target, 'debug', 'testbed')
+  const program = process.env.OSS_CALLBACK_TESTBED ?? path.join(TARGET, 'debug', 'testbed')
   // It ends when its standard input is closed: by our end, however it comes.
   const child = spawn(program, { stdio: ['pipe', 'pipe', 'inherit'] })
   const failed = once(child, 'error').then(([cause]) => {
@@ -78,6 +82,14 @@ export function client(options) {
 /** A client of the OSS that misbehaves as the key's first segment says. */
 export function faulty(options) {
   return client({ endpoint: at.FAULTY_ENDPOINT, ...options })
+}
+
+/** The key that the emulator signs callbacks with. */
+export const publicKey = readFileSync(at.OSS_PUBLIC_KEY_FILE, 'utf8')
+
+/** A framework of package.json, from where `cargo xtask test node` has installed it. */
+export function framework(name) {
+  return createRequire(path.join(FRAMEWORKS, 'any.js'))(name)
 }
 
 export function callback(path = '/ok', options) {

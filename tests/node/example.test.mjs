@@ -29,10 +29,12 @@ test('the_example_prints_the_application_servers_answer', async () => {
   assert.equal(out, '{"Status":"OK"}\n')
 })
 
-test('the_packages_readme_shows_the_example', async () => {
+test('the_packages_readme_shows_the_examples', async () => {
   const readme = await readFile(path.join(ROOT, 'node/README.md'), 'utf8')
-  const shown = await readFile(example('put_with_callback.mjs'), 'utf8')
-  assert.ok(readme.includes(`\`\`\`js\n${shown}\`\`\``))
+  for (const name of ['put_with_callback.mjs', 'express.mjs']) {
+    const shown = await readFile(example(name), 'utf8')
+    assert.ok(readme.includes(`\`\`\`js\n${shown}\`\`\``), name)
+  }
 })
 
 test('the_example_of_a_large_file_shows_progress_and_goes_on_after_ctrl_c', async () => {

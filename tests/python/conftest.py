@@ -7,12 +7,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import oss_callback
 import pytest
-from oss_callback import Callback, Client, aio
+from oss_callback import Callback, CallbackEvent, CallbackVerifier, Client, aio
 
 NAMES = [
     "OSS_ENDPOINT",
@@ -22,6 +23,7 @@ NAMES = [
     "STS_ACCESS_KEY_ID",
     "STS_ACCESS_KEY_SECRET",
     "STS_TOKEN",
+    "OSS_PUBLIC_KEY_FILE",
     "APP_URL",
     "FAULTY_ENDPOINT",
     "DEAD_ENDPOINT",
@@ -63,6 +65,19 @@ def testbed() -> Iterator[dict[str, str]]:
         process.stdin.close()
 
 
+@dataclass
+class Request:
+    """A callback as the application server received it."""
+
+    target: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    method: str = "POST"
+
+    def verified(self, verifier: CallbackVerifier, **options: Any) -> CallbackEvent:
+        return verifier.verify(self.method, self.target, self.headers, self.body, **options)
+
+
 class Bed:
     """Clients and callbacks for the testbed."""
 
@@ -88,11 +103,29 @@ class Bed:
         return self.client(endpoint=self.addresses["FAULTY_ENDPOINT"], **options)
 
     def callback(self, path: str = "/ok", **options: Any) -> Callback:
-        return Callback(self.addresses["APP_URL"] + path, **options)
+        return self.callback_to(self.addresses["APP_URL"] + path, **options)
+
+    def callback_to(self, url: str, **options: Any) -> Callback:
+        return Callback(url, **options)
 
     def put(self, key: str, path: str = "/ok", data: bytes = b"data") -> oss_callback.CallbackReply:
         with self.client() as client:
             return client.put_object_with_callback(BUCKET, key, data, self.callback(path))
+
+    @property
+    def public_key(self) -> str:
+        return Path(self.addresses["OSS_PUBLIC_KEY_FILE"]).read_text()
+
+    def verifier(self, **options: Any) -> CallbackVerifier:
+        return CallbackVerifier(**{"trusted_keys": self.public_key} | options)
+
+    def received(self, key: str, callback: Callback | None = None, data: bytes = b"123456789") -> Request:
+        """Uploads, and tells what the application server was sent. The callback goes to `/echo`."""
+        with self.client() as client:
+            reply = client.put_object_with_callback(BUCKET, key, data, callback or self.callback("/echo"))
+        seen = reply.json()
+        headers = [(name, value) for name, value in seen["headers"]]
+        return Request(seen["target"], headers, seen["body"].encode(), seen["method"])
 
 
 @pytest.fixture(scope="session")

@@ -13,13 +13,16 @@ from typing import Any
 import oss_callback
 import pytest
 from conftest import ROOT
-from oss_callback import Callback, Client, Signer, _native, aio
+from oss_callback import Callback, CallbackVerifier, Client, Signer, _native, aio
 
 GROUPS: dict[str, list[Any]] = {
     "client": [Client.__init__, aio.Client.__init__],
     "put": [Client.put_object_with_callback, aio.Client.put_object_with_callback],
     "callback": [Callback.__new__],
+    "verifier": [CallbackVerifier.__init__],
 }
+# What is no option of `api/options.toml`: functions, and values of other classes.
+OWN = {"callback": ["seal"], "verifier": ["callback", "fetch_key", "first_use"]}
 
 
 def listed(group: str) -> list[dict[str, Any]]:
@@ -33,7 +36,7 @@ def test_signatures_name_every_option_and_no_other(group: str) -> None:
     for function in GROUPS[group]:
         parameters = inspect.signature(function).parameters.values()
         keywords = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
-        assert keywords == [option["name"] for option in listed(group)]
+        assert keywords == [option["name"] for option in listed(group)] + OWN.get(group, [])
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,7 @@ def test_signatures_name_every_option_and_no_other(group: str) -> None:
         ("put", Client.put_object_with_callback),
         ("put", aio.Client.put_object_with_callback),
         ("callback", Callback),
+        ("verifier", CallbackVerifier),
     ],
 )
 def test_help_tells_meaning_and_default_of_every_option(group: str, thing: Any) -> None:
@@ -65,14 +69,17 @@ def test_the_stub_documents_what_the_module_documents() -> None:
     """The stub is what editors read, the module what `help()` reads."""
     stub = ast.parse((Path(oss_callback.__file__).parent / "_native.pyi").read_text("utf-8"))
     compared = 0
-    for node in ast.walk(stub):
+    for node in stub.body:
+        if isinstance(node, ast.FunctionDef):
+            assert ast.get_docstring(node) == inspect.getdoc(getattr(_native, node.name)), node.name
         if not isinstance(node, ast.ClassDef):
             continue
         cls = getattr(_native, node.name)
         assert ast.get_docstring(node) == inspect.getdoc(cls), node.name
         for member in node.body:
             if isinstance(member, ast.FunctionDef) and not member.name.startswith("__"):
-                doc = inspect.getdoc(inspect.getattr_static(cls, member.name))
+                found = inspect.getattr_static(cls, member.name)
+                doc = inspect.getdoc(found.__func__ if isinstance(found, staticmethod) else found)
                 assert ast.get_docstring(member) == doc, f"{node.name}.{member.name}"
                 compared += 1
     assert compared > 30
@@ -99,3 +106,10 @@ def test_the_examples_in_docstrings_and_readme_agree() -> None:
     readme = (ROOT / "py/README.md").read_text("utf-8")
     example = readme.split("```python\n")[1].split("```")[0]
     assert example.strip() in inspect.cleandoc(oss_callback.__doc__ or "").replace("\n    ", "\n")
+
+
+def test_the_readme_shows_an_example_that_is_tested() -> None:
+    readme = (ROOT / "py/README.md").read_text("utf-8")
+    assert readme.split("```python\n")[2].split("```")[0] == (ROOT / "py/examples/fastapi_app.py").read_text(
+        "utf-8"
+    )

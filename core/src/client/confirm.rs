@@ -8,7 +8,7 @@ use http::{HeaderMap, Method};
 use super::exchange::{Budget, Call, Deadline, Parcel};
 use super::{Client, Inner, answer};
 use crate::body::Lease;
-use crate::engine::{Interrupt, Load};
+use crate::engine::{Cancel, Interrupt, Load};
 use crate::error::{Error, ErrorKind, Result, ServiceFacts, VerificationReason as Reason};
 use crate::receive::{CallbackEvent, Number};
 use crate::transport::{Outgoing, Response, Transport};
@@ -69,13 +69,23 @@ impl Client {
         event: &CallbackEvent,
         done: impl FnOnce(Result<Confirmation>) + Send + 'static,
     ) {
+        self.start_confirm_until(event, None, done);
+    }
+
+    /// [`start_confirm`](Client::start_confirm) that ends with kind `cancelled` once `cancel` says so.
+    pub fn start_confirm_until(
+        &self,
+        event: &CallbackEvent,
+        cancel: Option<&Cancel>,
+        done: impl FnOnce(Result<Confirmation>) + Send + 'static,
+    ) {
         let question = match Question::new(&self.inner, event) {
             Ok(question) => question,
             Err(error) => return done(Err(error)),
         };
         let inner = Arc::clone(&self.inner);
         let ask = |transport| async move { question.ask(&inner, transport).await };
-        self.inner.engines.start(Load::Small, None, ask, done);
+        self.inner.engines.start(Load::Small, cancel.cloned(), ask, done);
     }
 
     fn confirm_interruptibly(

@@ -63,6 +63,12 @@ pub fn refusal() -> Reply {
     Reply::new(403, Bytes::from_static(br#"{"error":"the callback could not be verified"}"#))
 }
 
+/// The answer when a callback did verify, but could not be acted on: status 500. The upload ends as
+/// `callback_failed`.
+pub fn failure() -> Reply {
+    Reply::new(500, Bytes::from_static(br#"{"error":"the callback could not be answered"}"#))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,8 +105,9 @@ mod tests {
 
     #[test]
     fn refusals_do_not_tell_why() {
-        let refusal = refusal();
-        assert_eq!(refusal.status, 403);
-        assert!(serde_json::from_slice::<serde_json::Value>(&refusal.body).is_ok());
+        for (answer, status) in [(refusal(), 403), (failure(), 500)] {
+            assert_eq!((answer.status, &answer.headers[1].1), (status, &answer.body.len().to_string()));
+            assert!(serde_json::from_slice::<serde_json::Value>(&answer.body).is_ok());
+        }
     }
 }

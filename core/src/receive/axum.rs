@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use super::answer::{self, Reply};
 use super::http::{pairs, target};
 use super::{CallbackEvent, CallbackVerifier};
-use crate::error::{Error, ErrorKind, Result, VerificationReason as Reason};
+use crate::error::{Error, ErrorKind, Result, VerificationReason};
 
 /// A callback that was verified, as an argument of an axum handler. The router's state is a
 /// [`CallbackVerifier`], or has one (`FromRef`).
@@ -32,7 +32,7 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Verified> {
         let verifier = CallbackVerifier::from_ref(state);
         let (parts, body) = request.into_parts();
-        let body = read(body, verifier.max_body()).await?;
+        let body = read(body, &verifier).await?;
         // A key that is not known yet is waited for, and first_use may ask a database.
         let verify = move || {
             let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
@@ -45,12 +45,10 @@ where
     }
 }
 
-async fn read(body: Body, limit: usize) -> Result<Bytes> {
-    match Limited::new(body, limit).collect().await {
+async fn read(body: Body, verifier: &CallbackVerifier) -> Result<Bytes> {
+    match Limited::new(body, verifier.max_body()).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(Error::verification(Reason::BodyTooLarge, format!("the body has more than {limit} bytes")))
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(verifier.body_too_large()),
         Err(error) => Err(Error::new(ErrorKind::Network, "the body of the callback did not arrive whole")
             .with_source(error)),
     }
@@ -66,15 +64,11 @@ impl IntoResponse for Reply {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         if self.kind() == ErrorKind::Verification {
-            let reason = self.reason().map(Reason::name);
+            let reason = self.reason().map(VerificationReason::name);
             tracing::warn!(reason, error = %self, "a callback is refused");
             return answer::refusal().into_response();
         }
         tracing::error!(kind = self.kind().name(), error = %self, "a callback could not be answered");
-        let mut reply = answer::refusal();
-        reply.status = 500;
-        reply.body = Bytes::from_static(br#"{"error":"the callback could not be answered"}"#);
-        reply.headers[1].1 = reply.body.len().to_string();
-        reply.into_response()
+        answer::failure().into_response()
     }
 }

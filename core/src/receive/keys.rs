@@ -43,6 +43,9 @@ pub trait KeyFetcher: Send + Sync {
     fn fetch(&self, url: &str) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>>;
 }
 
+/// What a fetcher gives.
+pub(super) type FetchResult = Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>>;
+
 impl<F, E> KeyFetcher for F
 where
     F: Fn(&str) -> Result<Vec<u8>, E> + Send + Sync,
@@ -153,9 +156,41 @@ impl KeyStore {
         }
         let url = url.fetch_url(self.scheme_as_named);
         let Some(flight) = self.take_off(&url)? else { return Ok(self.remembered(&url)?) };
-        let outcome = fetch(self.fetcher.as_ref(), &url);
+        let outcome = judge(&url, self.fetch(&url));
         flight.land(&outcome);
         Ok(outcome?)
+    }
+
+    /// [`key`](Self::key) as far as it goes without waiting. After [`Look::Fetch`] the caller must let the
+    /// URL land.
+    pub(super) fn look(&self, url: OfficialUrl<'_>) -> Result<Look, Error> {
+        if self.built_in && url.is_well_known() {
+            return built_in().map(Look::Known);
+        }
+        let url = url.fetch_url(self.scheme_as_named);
+        let turn = self.lock().turn(&url, self.failure_stands)?;
+        Ok(match turn {
+            Turn::Known => Look::Known(self.remembered(&url)?),
+            Turn::Mine => Look::Fetch(url),
+            Turn::Others => Look::InFlight(url),
+        })
+    }
+
+    /// Ends a fetch that [`look`](Self::look) has begun.
+    pub(super) fn land(&self, url: &str, answer: FetchResult) -> Result<(), Error> {
+        let outcome = judge(url, answer);
+        Flight { store: self, url: url.to_owned() }.land(&outcome);
+        Ok(outcome.map(drop)?)
+    }
+
+    /// Asks the fetcher. Blocks.
+    pub(super) fn fetch(&self, url: &str) -> FetchResult {
+        self.fetcher.fetch(url)
+    }
+
+    /// Gives up a fetch that [`look`](Self::look) has begun, and lets the next caller try.
+    pub(super) fn give_up(&self, url: &str) {
+        drop(Flight { store: self, url: url.to_owned() });
     }
 
     /// `None` if the key is there by now; a flight if it is this call's turn to fetch it.
@@ -163,25 +198,17 @@ impl KeyStore {
         let deadline = Instant::now() + LONGEST_WAIT;
         let mut state = self.lock();
         loop {
-            let now = Instant::now();
-            if state.keys.iter().any(|(known, _)| known == url) {
-                return Ok(None);
+            match state.turn(url, self.failure_stands)? {
+                Turn::Known => return Ok(None),
+                Turn::Mine => return Ok(Some(Flight { store: self, url: url.to_owned() })),
+                Turn::Others => {}
             }
-            let recent = |at: &Instant| now.duration_since(*at) < self.failure_stands;
-            if let Some((.., failure)) = state.failures.iter().find(|(of, at, _)| of == url && recent(at)) {
-                return Err(failure.clone());
-            }
-            if !state.in_flight.iter().any(|other| other == url) {
-                break state.count_fetch(now)?;
-            }
-            let left = deadline.saturating_duration_since(now);
+            let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(Failure::unavailable("another call has been fetching the key for too long"));
             }
             state = self.fetched.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.in_flight.push(url.to_owned());
-        Ok(Some(Flight { store: self, url: url.to_owned() }))
     }
 
     fn remembered(&self, url: &str) -> Result<Arc<PublicKey>, Failure> {
@@ -201,7 +228,40 @@ impl KeyStore {
     }
 }
 
+/// What there is of a key without waiting.
+pub(super) enum Look {
+    Known(Arc<PublicKey>),
+    /// The caller is to fetch it from here.
+    Fetch(String),
+    /// Another call is fetching it from here.
+    InFlight(String),
+}
+
+enum Turn {
+    Known,
+    Mine,
+    Others,
+}
+
 impl State {
+    /// Whose turn it is to fetch a key, if anybody's. `Mine` is noted as in flight.
+    fn turn(&mut self, url: &str, failure_stands: Duration) -> Result<Turn, Failure> {
+        let now = Instant::now();
+        if self.keys.iter().any(|(known, _)| known == url) {
+            return Ok(Turn::Known);
+        }
+        let recent = |at: &Instant| now.duration_since(*at) < failure_stands;
+        if let Some((.., failure)) = self.failures.iter().find(|(of, at, _)| of == url && recent(at)) {
+            return Err(failure.clone());
+        }
+        if self.in_flight.iter().any(|other| other == url) {
+            return Ok(Turn::Others);
+        }
+        self.count_fetch(now)?;
+        self.in_flight.push(url.to_owned());
+        Ok(Turn::Mine)
+    }
+
     fn count_fetch(&mut self, now: Instant) -> Result<(), Failure> {
         while self.fetches.front().is_some_and(|at| now.duration_since(*at) >= Duration::from_secs(60)) {
             self.fetches.pop_front();
@@ -246,9 +306,8 @@ impl Drop for Flight<'_> {
     }
 }
 
-fn fetch(fetcher: &dyn KeyFetcher, url: &str) -> Result<Arc<PublicKey>, Failure> {
-    let pem = fetcher
-        .fetch(url)
+fn judge(url: &str, answer: FetchResult) -> Result<Arc<PublicKey>, Failure> {
+    let pem = answer
         .map_err(|error| Failure::unavailable(format!("the key at {url} could not be fetched: {error}")))?;
     let bad = |what: String| Failure { reason: VerificationReason::BadKey, message: what };
     if pem.len() > MAX_PEM {
@@ -271,145 +330,4 @@ fn built_in() -> Result<Arc<PublicKey>, Error> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
-
-    const OTHER: &str = "http://gosspublic.alicdn.com/callback_pub_key_v2.pem";
-
-    fn url(text: &str) -> OfficialUrl<'_> {
-        OfficialUrl::check(text).unwrap()
-    }
-
-    fn store(fetcher: impl KeyFetcher + 'static) -> KeyStore {
-        KeyStore::new(Box::new(fetcher), true, false)
-    }
-
-    fn counting<E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static>(
-        answer: impl Fn(&str) -> Result<Vec<u8>, E> + Send + Sync + 'static,
-    ) -> (KeyStore, Arc<AtomicUsize>) {
-        let count = Arc::new(AtomicUsize::new(0));
-        let counter = count.clone();
-        let fetcher = move |url: &str| {
-            counter.fetch_add(1, Ordering::SeqCst);
-            answer(url)
-        };
-        (store(fetcher), count)
-    }
-
-    #[test]
-    fn the_well_known_key_needs_no_fetch() {
-        let store = store(|_: &str| Err::<Vec<u8>, _>("no network"));
-        for scheme in ["http", "https"] {
-            let text = format!("{scheme}://gosspublic.alicdn.com/callback_pub_key_v1.pem");
-            assert_eq!(store.key(url(&text)).unwrap().bits(), 512);
-        }
-        let error = store.key(url(OTHER)).unwrap_err();
-        assert_eq!(error.reason(), Some(VerificationReason::KeyUnavailable));
-        assert!(error.hint().unwrap().contains("fetch_key"), "{error}");
-    }
-
-    #[test]
-    fn a_key_is_fetched_once_and_by_https() {
-        let (store, count) = counting(|url| {
-            assert_eq!(url, "https://gosspublic.alicdn.com/callback_pub_key_v2.pem");
-            Ok::<_, String>(OFFICIAL_KEY_PEM.into())
-        });
-        for text in [OTHER, OTHER, &OTHER.replace("http:", "https:")] {
-            store.key(url(text)).unwrap();
-        }
-        assert_eq!(count.load(Ordering::SeqCst), 1);
-    }
-
-    #[test]
-    fn the_named_scheme_is_used_where_that_is_asked_for() {
-        let fetcher = |url: &str| {
-            assert_eq!(url, OTHER);
-            Ok::<_, String>(OFFICIAL_KEY_PEM.into())
-        };
-        assert!(KeyStore::new(Box::new(fetcher), true, true).key(url(OTHER)).is_ok());
-    }
-
-    #[test]
-    fn many_threads_share_one_fetch() {
-        let (store, count) = counting(|_| {
-            std::thread::sleep(Duration::from_millis(100));
-            Ok::<_, String>(OFFICIAL_KEY_PEM.into())
-        });
-        let start = std::sync::Barrier::new(8);
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    start.wait();
-                    assert!(store.key(url(OTHER)).is_ok());
-                });
-            }
-        });
-        assert_eq!(count.load(Ordering::SeqCst), 1);
-    }
-
-    #[test]
-    fn a_failure_stands_for_a_while_and_is_then_tried_again() {
-        let (mut store, count) = counting(|_| Err("no route to host"));
-        for _ in 0..3 {
-            let error = store.key(url(OTHER)).unwrap_err();
-            assert_eq!(error.reason(), Some(VerificationReason::KeyUnavailable));
-            assert!(error.message().contains("no route to host"), "{error}");
-        }
-        assert_eq!(count.load(Ordering::SeqCst), 1);
-        store.failure_stands = Duration::ZERO;
-        assert!(store.key(url(OTHER)).is_err());
-        assert_eq!(count.load(Ordering::SeqCst), 2);
-    }
-
-    #[test]
-    fn what_is_not_a_key_is_told_from_a_failed_fetch() {
-        for answer in ["<html>captive portal</html>".to_owned(), "A".repeat(MAX_PEM + 1)] {
-            let store = store(move |_: &str| Ok::<_, String>(answer.clone().into_bytes()));
-            assert_eq!(store.key(url(OTHER)).unwrap_err().reason(), Some(VerificationReason::BadKey));
-        }
-    }
-
-    #[test]
-    fn memory_and_fetches_are_bounded_whatever_urls_come() {
-        let (store, count) =
-            counting(|url| if url.contains("good") { Ok(OFFICIAL_KEY_PEM.into()) } else { Err("404") });
-        store.key(url("https://gosspublic.alicdn.com/good")).unwrap();
-        for index in 0..200 {
-            let text = format!("https://gosspublic.alicdn.com/{index}.pem");
-            assert!(store.key(url(&text)).is_err());
-        }
-        assert_eq!(count.load(Ordering::SeqCst), FETCHES_PER_MINUTE);
-        assert!(store.key(url("https://gosspublic.alicdn.com/good")).is_ok(), "failures push out no key");
-        let state = store.lock();
-        assert!(state.failures.len() <= REMEMBERED && state.in_flight.is_empty());
-        assert!(state.fetches.len() <= FETCHES_PER_MINUTE);
-    }
-
-    #[test]
-    fn the_key_used_longest_ago_makes_room() {
-        let (store, count) = counting(|_| Ok::<_, String>(OFFICIAL_KEY_PEM.into()));
-        let text = |index: usize| format!("https://gosspublic.alicdn.com/{index}.pem");
-        for index in 0..REMEMBERED {
-            store.key(url(&text(index))).unwrap();
-        }
-        store.key(url(&text(0))).unwrap();
-        store.key(url(&text(REMEMBERED))).unwrap();
-        assert_eq!(count.load(Ordering::SeqCst), REMEMBERED + 1);
-        store.key(url(&text(0))).unwrap();
-        assert_eq!(count.load(Ordering::SeqCst), REMEMBERED + 1, "0 was used lately and is still there");
-        store.key(url(&text(1))).unwrap();
-        assert_eq!(count.load(Ordering::SeqCst), REMEMBERED + 2);
-    }
-
-    #[test]
-    fn a_fetcher_that_panics_blocks_nobody() {
-        let (store, count) = counting(|_| -> Result<Vec<u8>, String> { panic!("the user's own bug") });
-        for _ in 0..2 {
-            let call = std::panic::AssertUnwindSafe(|| store.key(url(OTHER)));
-            assert!(std::panic::catch_unwind(call).is_err());
-        }
-        assert_eq!(count.load(Ordering::SeqCst), 2);
-    }
-}
+mod tests;

@@ -34,6 +34,7 @@ pub mod seal;
 pub mod signature;
 #[cfg(test)]
 mod testing;
+mod verdict;
 mod verifier;
 
 #[cfg(feature = "axum")]
@@ -44,6 +45,7 @@ pub use fields::{Field, FieldKind};
 pub(crate) use keys::SharedFetcher;
 pub use keys::{KeyFetcher, OFFICIAL_KEY_PEM};
 pub use rsa::PublicKey;
+pub use verdict::{KeyFetch, Verdict};
 pub use verifier::CallbackVerifier;
 pub(crate) use verifier::SharedFirstUse;
 

@@ -136,6 +136,12 @@ pub fn verify<N: AsRef<str>, V: AsRef<str>>(
     Ok(Seal { nonce: nonce.to_owned(), expires_at })
 }
 
+/// The refusal of a seal that was used before: for those who ask for its first use by themselves, such as
+/// by an async function.
+pub fn replayed() -> Error {
+    Error::verification(VerificationReason::Replayed, "the callback's seal was used before")
+}
+
 /// A nonce for [`seal`]: 128 random bits of the operating system's, as 22 characters.
 ///
 /// # Errors

@@ -9,12 +9,13 @@ use base64::engine::general_purpose::STANDARD;
 use super::diagnose;
 use super::event::{CallbackEvent, read_template};
 use super::key_url::OfficialUrl;
-use super::keys::{HttpFetcher, KeyFetcher, KeyStore, SharedFetcher};
+use super::keys::{HttpFetcher, KeyFetcher, KeyStore, Look, SharedFetcher};
 use super::layout::Layout;
 use super::request::{Headers, Request};
 use super::rsa::PublicKey;
 use super::seal;
 use super::signature;
+use super::verdict::{KeyFetch, Verdict};
 use crate::callback::Callback;
 use crate::credentials::Secret;
 use crate::error::{Error, Result, VerificationReason as Reason};
@@ -52,7 +53,7 @@ pub struct CallbackVerifier {
 
 struct Settings {
     trusted: Vec<PublicKey>,
-    official: Option<KeyStore>,
+    official: Option<Arc<KeyStore>>,
     max_body: usize,
     any_version: bool,
     body_type: Option<BodyType>,
@@ -109,7 +110,8 @@ impl CallbackVerifierBuilder {
     /// `invalid_argument` for a key that is not an RSA public key, a template that cannot be read
     /// backwards, a secret under 16 bytes, `first_use` without a secret, or if no key is trusted at all.
     pub fn build(self) -> Result<CallbackVerifier> {
-        let trusted = self.trusted_keys.iter().map(PublicKey::from_pem).collect::<Result<Vec<_>>>()?;
+        let trusted = self.trusted_keys.iter().map(PublicKey::from_pem).collect::<Result<Vec<_>>>();
+        let trusted = trusted.map_err(|error| Error::invalid_argument("trusted_keys", error.message()))?;
         let official = self.official_keys.unwrap_or(trusted.is_empty());
         if !official && trusted.is_empty() {
             return Err(Error::invalid_argument("official_keys", "must not be false without a trusted key"));
@@ -135,7 +137,8 @@ impl CallbackVerifierBuilder {
         let settings = Settings {
             trusted,
             official: official.then(|| {
-                KeyStore::new(Box::new(fetcher), built_in, self.key_scheme_as_named.unwrap_or(false))
+                let as_named = self.key_scheme_as_named.unwrap_or(false);
+                Arc::new(KeyStore::new(Box::new(fetcher), built_in, as_named))
             }),
             max_body: self
                 .max_body
@@ -190,10 +193,37 @@ impl CallbackVerifier {
         now: SystemTime,
     ) -> Result<CallbackEvent> {
         let request = Request::read(method, target, headers, body, self.settings.max_body)?;
-        self.check_signature(&request)?;
+        self.check_signature(&request, |store, url| store.key(url).map(Look::Known))?;
+        self.understand(&request, now)
+    }
+
+    /// [`verify`](Self::verify) that never waits for a key: for languages with an event loop, and for
+    /// async functions. Only [`first_use`](CallbackVerifierBuilder::first_use) is asked as there.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_now<N: AsRef<str>, V: AsRef<[u8]>>(
+        &self,
+        method: &str,
+        target: &str,
+        headers: impl IntoIterator<Item = (N, V)>,
+        body: &[u8],
+    ) -> Result<Verdict> {
+        let request = Request::read(method, target, headers, body, self.settings.max_body)?;
+        match (self.check_signature(&request, KeyStore::look)?, &self.settings.official) {
+            (Some(Look::Fetch(url)), Some(store)) => {
+                Ok(Verdict::KeyWanted(KeyFetch::new(Arc::clone(store), url)))
+            }
+            (Some(Look::InFlight(url)), _) => Ok(Verdict::KeyInFlight(url)),
+            _ => self.understand(&request, SystemTime::now()).map(Verdict::Accepted),
+        }
+    }
+
+    /// The checks that follow upon the signature's.
+    fn understand(&self, request: &Request<'_>, now: SystemTime) -> Result<CallbackEvent> {
         let settings = &self.settings;
         let body_type = settings.body_type.unwrap_or_else(|| body_type(&request.headers));
-        let event = CallbackEvent::with_layout(body, body_type, settings.layout.as_ref())?;
+        let event = CallbackEvent::with_layout(request.body, body_type, settings.layout.as_ref())?;
         if !settings.buckets.is_empty() && !settings.buckets.iter().any(|own| event.bucket() == Some(own)) {
             let message = match event.bucket() {
                 Some(bucket) => format!("the callback is about the bucket {bucket:.80?}"),
@@ -215,16 +245,27 @@ impl CallbackVerifier {
         headers: impl IntoIterator<Item = (N, V)>,
         body: &[u8],
     ) -> Result<()> {
-        self.check_signature(&Request::read(method, target, headers, body, self.settings.max_body)?)
+        let request = Request::read(method, target, headers, body, self.settings.max_body)?;
+        self.check_signature(&request, |store, url| store.key(url).map(Look::Known)).map(drop)
     }
 
-    /// Largest body in bytes.
-    #[cfg(feature = "axum")]
-    pub(super) fn max_body(&self) -> usize {
+    /// Largest body in bytes, for whoever reads it: one byte more is enough to have it refused.
+    pub fn max_body(&self) -> usize {
         self.settings.max_body
     }
 
-    fn check_signature(&self, request: &Request<'_>) -> Result<()> {
+    /// The refusal of a body that has more, for those who stopped reading it.
+    pub fn body_too_large(&self) -> Error {
+        let message = format!("the body has more than {} bytes", self.settings.max_body);
+        Error::verification(Reason::BodyTooLarge, message)
+    }
+
+    /// `None` once the signature is right; else what `look` came to, where it is not a key.
+    fn check_signature(
+        &self,
+        request: &Request<'_>,
+        look: impl FnOnce(&KeyStore, OfficialUrl<'_>) -> Result<Look>,
+    ) -> Result<Option<Look>> {
         let refuse = |reason, message: &str| Err(Error::verification(reason, message));
         let headers = &request.headers;
         if let Some(version) = headers.version.as_deref().filter(|version| *version != "1.0")
@@ -245,7 +286,7 @@ impl CallbackVerifier {
         let digest = signature::digest(request.target, request.body);
         let trusted = &self.settings.trusted;
         if trusted.iter().any(|key| key.verify_md5(&digest, &signature)) {
-            return Ok(());
+            return Ok(None);
         }
         let Some(store) = &self.settings.official else {
             let signed = trusted.iter().find_map(|key| key.signed_md5(&signature));
@@ -256,9 +297,12 @@ impl CallbackVerifier {
             let message = format!("the key's URL is not one of OSS's: {key_url:.200?}");
             return Err(Error::verification(Reason::KeyUrlRefused, message));
         };
-        let key = store.key(official)?;
+        let key = match look(store, official)? {
+            Look::Known(key) => key,
+            pending => return Ok(Some(pending)),
+        };
         match key.signed_md5(&signature) {
-            Some(signed) if signed == digest => Ok(()),
+            Some(signed) if signed == digest => Ok(None),
             signed => Err(wrong_signature(request, signed, "the key that the request names")),
         }
     }
@@ -275,7 +319,7 @@ impl CallbackVerifier {
         let secrets = &self.settings.seal_secrets;
         let seal = seal::verify(secrets, bucket, key, event.variables(), token, now)?;
         if self.settings.first_use.as_ref().is_some_and(|first| !(first.0)(&seal.nonce, seal.expires_at)) {
-            return Err(Error::verification(Reason::Replayed, "the callback's seal was used before"));
+            return Err(seal::replayed());
         }
         Ok(event.sealed_by(seal))
     }

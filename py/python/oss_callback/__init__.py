@@ -10,6 +10,10 @@ hands its answer back to the uploader.
     print(reply.text)
 
 `oss_callback.aio` has the same client for asyncio, and `Signer` signs what you send yourself.
+
+On the application server, CallbackVerifier tells OSS's callbacks from others, and `reply` makes the answer.
+`oss_callback.starlette` (for FastAPI, too), `.flask`, `.django`, `.asgi` and `.wsgi` do both for a function
+that takes a CallbackEvent and returns a dict.
 """
 
 from __future__ import annotations
@@ -33,7 +37,21 @@ from ._errors import (
     TimeoutError,
     VerificationError,
 )
-from ._native import CallbackReply, PresignedRequest, Signer, __version__
+from ._native import (
+    CallbackEvent,
+    CallbackReply,
+    Confirmation,
+    Field,
+    ImageInfo,
+    PresignedRequest,
+    Reply,
+    Seal,
+    Signer,
+    __version__,
+    refusal,
+    reply,
+)
+from ._verifier import CallbackVerifier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,11 +61,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Callback",
+    "CallbackEvent",
     "CallbackReply",
+    "CallbackVerifier",
     "Client",
+    "Confirmation",
+    "Field",
+    "ImageInfo",
     "PresignedRequest",
+    "Reply",
+    "Seal",
     "Signer",
     "__version__",
+    "refusal",
+    "reply",
     "ArgumentTypeError",
     "BugError",
     "CallbackFailedError",

@@ -8,6 +8,7 @@ from ._native import CallbackBase
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import timedelta
     from typing import Any, Literal
 
     from typing_extensions import Never, Self
@@ -19,6 +20,9 @@ class Callback(CallbackBase):
     """A checked callback, ready to be sent with any number of uploads, from any thread.
 
     `url` is what OSS calls, or up to five that it tries in turn. It is left out with a `policy`.
+
+    `seal` is a secret and a duration, as `seal()` takes them. A `body` that is written out must then hold
+    `${x:seal}`, `${bucket}`, `${object}` and every variable.
 
     Options:
         body (str):
@@ -74,6 +78,7 @@ class Callback(CallbackBase):
         headers: Mapping[str, str] | None = None,
         policy: str | None = None,
         unchecked: bool | None = None,
+        seal: tuple[str, float | timedelta] | None = None,
         **unknown: Never,
     ) -> Self:
         options: dict[str, Any] = {
@@ -87,4 +92,4 @@ class Callback(CallbackBase):
             "policy": policy,
             "unchecked": unchecked,
         }
-        return super().__new__(cls, url, options | unknown if unknown else options)
+        return super().__new__(cls, url, options | unknown if unknown else options, seal)

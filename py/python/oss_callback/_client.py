@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer, Never, Self
 
-    from ._native import CallbackBase, CallbackReply
+    from ._native import CallbackBase, CallbackEvent, CallbackReply, Confirmation
 
 __all__ = ["Client"]
 
@@ -297,6 +297,19 @@ class Client:
             "callback_retry": callback_retry,
         }
         return self._native.put(bucket, key, data, callback, options | unknown if unknown else options)
+
+    def confirm(self, event: CallbackEvent) -> Confirmation:
+        """Asks OSS (HeadObject) whether the object of a callback is there with the ETag, size and CRC-64 that
+        the callback tells: those that its body names, at least one.
+
+        It proves what is stored now, not who stored it: the bucket is the one that the callback claims, so
+        have the verifier hold it against your own by `bucket` or a seal. The credentials need the right to
+        read the object (`oss:GetObject`).
+
+        Raises VerificationError with reason `object_missing` or `object_differs`; InvalidArgumentError for
+        an event that names no bucket or key, or nothing to compare; and what an upload raises.
+        """
+        return self._native.confirm(event)
 
     @property
     def region(self) -> str | None:

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
     from types import TracebackType
-    from typing import Any, Literal
+    from typing import Any, Literal, TypeVar
 
     from typing_extensions import Buffer, Never, Self
 
-    from ._native import CallbackBase, CallbackReply
+    from ._native import CallbackBase, CallbackEvent, CallbackReply, Confirmation
+
+    _T = TypeVar("_T")
 
 __all__ = ["Client"]
 
@@ -319,6 +321,25 @@ class Client:
             # An exception holds this frame; the frame must not hold the exception.
             del answer
 
+    async def confirm(self, event: CallbackEvent) -> Confirmation:
+        """Asks OSS (HeadObject) whether the object of a callback is there with the ETag, size and CRC-64 that
+        the callback tells: those that its body names, at least one.
+
+        It proves what is stored now, not who stored it: the bucket is the one that the callback claims, so
+        have the verifier hold it against your own by `bucket` or a seal. The credentials need the right to
+        read the object (`oss:GetObject`).
+
+        Raises VerificationError with reason `object_missing` or `object_differs`; InvalidArgumentError for
+        an event that names no bucket or key, or nothing to compare; and what an upload raises.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Confirmation] = loop.create_future()
+        self._native.start_confirm(event, functools.partial(_settle, loop, answer))
+        try:
+            return await answer
+        finally:
+            del answer
+
     @property
     def region(self) -> str | None:
         """The region that requests are signed for, if one is known."""
@@ -352,22 +373,20 @@ class Client:
 
 def _settle(
     loop: asyncio.AbstractEventLoop,
-    answer: asyncio.Future[CallbackReply],
-    reply: CallbackReply | None,
+    answer: asyncio.Future[_T],
+    value: _T | None,
     error: BaseException | None,
 ) -> None:
     """Runs on a thread of the library's."""
     # Raised when the loop is closed: nobody waits any more.
     with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(_resolve, answer, reply, error)
+        loop.call_soon_threadsafe(_resolve, answer, value, error)
 
 
-def _resolve(
-    answer: asyncio.Future[CallbackReply], reply: CallbackReply | None, error: BaseException | None
-) -> None:
+def _resolve(answer: asyncio.Future[_T], value: _T | None, error: BaseException | None) -> None:
     if answer.done():
         return
     if error is not None:
         answer.set_exception(error)
-    elif reply is not None:
-        answer.set_result(reply)
+    elif value is not None:
+        answer.set_result(value)

@@ -22,6 +22,10 @@ import {
   type Source,
   type UploadFileOptions,
 } from 'oss-callback'
+import type {} from 'oss-callback/fastify'
+import type {} from 'oss-callback/http'
+import type {} from 'oss-callback/koa'
+import type {} from 'oss-callback/web'
 
 const options: ClientOptions = {
   region: 'cn-hangzhou',

@@ -96,8 +96,7 @@ pub struct Api {
 const NOT_YET: &[(&str, &[&str])] = &[
     ("c", &["upload", "verifier"]),
     ("cpp", &["upload", "verifier"]),
-    ("python", &["upload", "verifier"]),
-    ("node", &["verifier"]),
+    ("python", &["upload"]),
     ("go", &["upload", "verifier"]),
 ];
 

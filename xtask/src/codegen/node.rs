@@ -1,5 +1,6 @@
 //! The types of the npm package that `api/*.toml` fills: options, and what errors carry.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::Output;
@@ -16,8 +17,10 @@ export type Pairs = Readonly<Record<string, string>> | Iterable<readonly [string
 
 pub fn types(api: &Api) -> Output {
     let mut out = HEAD.to_owned();
+    let mut enums = BTreeSet::new();
     for option in api.options_in("node") {
-        if let Some(name) = &option.enum_name {
+        // Several options may share one.
+        if let Some(name) = option.enum_name.as_ref().filter(|name| enums.insert(name.as_str())) {
             doc(&mut out, "", &format!("Values of `{}`.", property(option)));
             writeln!(out, "export type {name} = {}", union(&option.values)).unwrap();
         }
@@ -32,6 +35,7 @@ pub fn types(api: &Api) -> Output {
         ("put", "PutOptions", "", "What can be said of one upload."),
         ("upload", "UploadOptions", "PutOptions", "What can be said of one upload of any size."),
         ("callback", "CallbackOptions", "", "What OSS shall send to the application server, and how."),
+        ("verifier", "VerifierOptions", "", "What is demanded of a callback request."),
     ] {
         doc(&mut out, "", about);
         let inherits = if parent.is_empty() { String::new() } else { format!(" extends {parent}") };

@@ -39,6 +39,11 @@ const TEMPLATES: &[(&str, &str, &str)] = &[
         "py/python/oss_callback/_errors.py",
         include_str!("../../../py/templates/_errors.py.in"),
     ),
+    (
+        "_verifier.py.in",
+        "py/python/oss_callback/_verifier.py",
+        include_str!("../../../py/templates/_verifier.py.in"),
+    ),
     ("aio.py.in", "py/python/oss_callback/aio.py", include_str!("../../../py/templates/aio.py.in")),
 ];
 
@@ -50,7 +55,7 @@ pub fn modules(api: &Api) -> Vec<Output> {
         ("CLASSES".to_owned(), classes(api)),
         ("BY_KIND".to_owned(), each(api, |kind| format!("{:?}: {},", kind, class(kind)))),
     ];
-    for group in ["client", "put", "callback"] {
+    for group in ["client", "put", "callback", "verifier"] {
         let upper = group.to_uppercase();
         fillings.push((format!("{upper}_PARAMETERS"), lines(api, group, parameter)));
         fillings.push((format!("{upper}_OPTIONS"), lines(api, group, |o| format!("{0:?}: {0},", o.name))));

@@ -32,7 +32,8 @@ fn run(run: &mut Run) -> Result<(), String> {
     build.arg("node/scripts/build.mjs").env(DEV.0, DEV.1);
     run.prepare(build)?;
 
-    let outcome = types(run);
+    let project = run.target.join("node/types");
+    let outcome = types(run, &project);
     run.check("Node types", outcome);
 
     let mut tests = run.command("node");
@@ -40,30 +41,37 @@ fn run(run: &mut Run) -> Result<(), String> {
     // megabytes; kept small, it does not look like a leak.
     tests.args(["--expose-gc", "--max-semi-space-size=1", "--test", "--test-concurrency=1", "tests/node/"]);
     tests.env("OSS_CALLBACK_TESTBED", run.program("testbed"));
+    // The frameworks that the package has adapters for are installed there, too.
+    tests.env("OSS_CALLBACK_FRAMEWORKS", &project);
     run.tests(tests)
 }
 
 /// Compiles programs as users would write them, in a project of their own that has the package installed.
-fn types(run: &Run) -> Result<(), String> {
+fn types(run: &Run, project: &Path) -> Result<(), String> {
     let here = run.root.join("tests/node");
-    let project = run.target.join("node/types");
     let wanted = ["package.json", "package-lock.json"].map(|name| here.join(name));
-    install_once(&project, &[&wanted[0], &wanted[1]], || {
-        wanted.iter().try_for_each(|file| copy_into(&project, file))?;
+    install_once(project, &[&wanted[0], &wanted[1]], || {
+        wanted.iter().try_for_each(|file| copy_into(project, file))?;
         let mut install = npm(run, &["ci", "--ignore-scripts"]);
-        install.current_dir(&project);
+        install.current_dir(project);
         run.prepare(install)
     })?;
-    for name in ["program.mts", "program.cts", "tsconfig.json"] {
-        copy_into(&project, &here.join("types").join(name))?;
+    for name in ["program.mts", "program.cts", "receiving.mts", "tsconfig.json", "frameworks.json"] {
+        copy_into(project, &here.join("types").join(name))?;
     }
     let package = project.join("node_modules/oss-callback");
     for name in ["package.json", "index.d.ts", "index.d.mts", "generated.d.ts"] {
         copy_into(&package, &run.root.join("node").join(name))?;
     }
-    let mut tsc = run.command("node");
-    tsc.arg("node_modules/typescript/bin/tsc").args(["--project", "."]).current_dir(&project);
-    run.prepare(tsc)
+    for name in ["express", "fastify", "http", "koa", "shared", "web"] {
+        copy_into(&package.join("adapters"), &run.root.join(format!("node/adapters/{name}.d.ts")))?;
+    }
+    for config in ["tsconfig.json", "frameworks.json"] {
+        let mut tsc = run.command("node");
+        tsc.arg("node_modules/typescript/bin/tsc").args(["--project", config]).current_dir(project);
+        run.prepare(tsc)?;
+    }
+    Ok(())
 }
 
 /// A program far from the tree, with the package installed by nothing but its path, and then by what
@@ -109,11 +117,19 @@ fn packed(run: &Run, folder: &Path) -> Result<PathBuf, String> {
 }
 
 const ESM: &str = "import assert from 'node:assert/strict'
-import { Callback, Client, Signer } from 'oss-callback'
+import { Callback, CallbackVerifier, Client, Signer } from 'oss-callback'
+import * as express from 'oss-callback/express'
+import * as fastify from 'oss-callback/fastify'
+import * as http from 'oss-callback/http'
+import * as koa from 'oss-callback/koa'
+import * as web from 'oss-callback/web'
+const adapters = [express, http, koa, web]
 ";
 
 const COMMON_JS: &str = "const assert = require('node:assert/strict')
-const { Callback, Client, Signer } = require('oss-callback')
+const { Callback, CallbackVerifier, Client, Signer } = require('oss-callback')
+const fastify = require('oss-callback/fastify')
+const adapters = ['express', 'http', 'koa', 'web'].map((name) => require(`oss-callback/${name}`))
 ";
 
 /// Everything works, as far as it does without a server.
@@ -122,6 +138,16 @@ assert.ok(new Callback('https://app.example.com/cb', { vars: { order: '42' } }).
 assert.ok(new Signer('id', 'secret', { region: 'cn-hangzhou' }).sign('GET', { bucket: 'b1c' }).Authorization)
 const client = new Client({ region: 'cn-hangzhou', accessKeyId: 'id', accessKeySecret: 'secret' })
 assert.equal(client.endpoint, 'https://oss-cn-hangzhou.aliyuncs.com')
+const verifier = new CallbackVerifier()
+for (const { receiveCallbacks } of adapters) {
+  assert.equal(typeof receiveCallbacks(verifier, () => ({})), 'function')
+}
+assert.equal(typeof fastify.receiveCallbacks(verifier, () => ({}), { path: '/' }), 'function')
+const body = new TextEncoder().encode('a=1')
+verifier.verify('POST', '/', [], body).then(
+  () => assert.fail(),
+  (error) => assert.equal(error.reason, 'missing_authorization'),
+)
 ";
 
 fn npm(run: &Run, arguments: &[&str]) -> std::process::Command {

@@ -39,13 +39,13 @@ fn run(run: &mut Run) -> Result<(), String> {
     for (name, arguments) in [("lints", &["check"][..]), ("format", &["format", "--check"])] {
         let mut ruff = run.command(&python);
         ruff.args(["-m", "ruff"]).args(arguments).args(["--no-cache", "--quiet", "--config"]).arg(&config);
-        ruff.args(["py/python", "tests/python"]);
+        ruff.args(["py/python", "py/examples", "tests/python"]);
         let outcome = run.prepare(ruff);
         run.check(&format!("Python {name}"), outcome);
     }
     let mut mypy = run.command(&python);
     mypy.args(["-m", "mypy", "--config-file"]).arg(&config).args(["--cache-dir"]);
-    mypy.arg(run.target.join("python/mypy")).arg("py/python");
+    mypy.arg(run.target.join("python/mypy")).args(["py/python", "py/examples"]);
     let outcome = run.prepare(mypy);
     run.check("Python types", outcome);
 
@@ -92,10 +92,11 @@ fn install_from_the_tree(run: &mut Run) -> Result<(), String> {
 
 /// Everything is there, types included, and works as far as it does without a server.
 const PROGRAM: &str = r#"import pathlib, oss_callback
-from oss_callback import Callback, Client, Signer, aio
+from oss_callback import Callback, CallbackVerifier, Client, Signer, aio, asgi, wsgi
 folder = pathlib.Path(oss_callback.__file__).parent
 assert (folder / "py.typed").exists() and (folder / "_native.pyi").exists()
 assert Callback("https://app.example.com/cb", vars={"order": "42"}).encoded_vars
+assert CallbackVerifier(bucket="examplebucket").max_body and asgi.CallbackApp and wsgi.CallbackApp
 assert Signer("id", "secret", region="cn-hangzhou").sign("GET", bucket="examplebucket")
 client = Client(region="cn-hangzhou", access_key_id="id", access_key_secret="secret")
 assert client.endpoint == "https://oss-cn-hangzhou.aliyuncs.com" and aio.Client

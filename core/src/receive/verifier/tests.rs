@@ -68,6 +68,7 @@ fn each_failed_check_has_its_own_reason() {
         verifier.verify("POST", "/cb", headers.iter().map(|(name, value)| (*name, value)), body)
     };
     assert!(check(&good).is_ok());
+    assert_eq!(verifier.max_body(), 100);
     let with = |name: &str, value: &str| {
         let mut headers = good.clone();
         headers.iter_mut().filter(|(known, _)| *known == name).for_each(|(_, old)| *old = value.to_owned());
@@ -180,6 +181,50 @@ fn a_key_url_that_is_not_official_is_never_asked_for() {
     assert_eq!(calls.load(Ordering::SeqCst), 0);
 }
 
+/// A key URL of OSS's that is not built in, and headers that name it.
+fn other_key(oss: &Oss) -> (&'static str, Vec<(&'static str, String)>) {
+    let url = "https://gosspublic.alicdn.com/callback_pub_key_v2.pem";
+    (url, vec![("authorization", oss.sign("/cb", b"bucket=b")), ("x-oss-pub-key-url", STANDARD.encode(url))])
+}
+
+#[test]
+fn verifying_without_waiting_asks_for_the_key_once_and_goes_on_with_it() {
+    let oss = Oss::new("oss_like");
+    let (url, headers) = other_key(&oss);
+    let verifier = CallbackVerifier::builder().build().unwrap();
+    let verify = || verifier.verify_now("POST", "/cb", headers.clone(), b"bucket=b");
+    let Verdict::KeyWanted(dropped) = verify().unwrap() else { panic!("the key is not known") };
+    assert_eq!(dropped.url(), url);
+    assert!(matches!(verify().unwrap(), Verdict::KeyInFlight(other) if other == url));
+    drop(dropped);
+    let Verdict::KeyWanted(fetch) = verify().unwrap() else { panic!("it was given up") };
+    fetch.land(Ok::<_, String>(oss.pem().into_bytes())).unwrap();
+    let Verdict::Accepted(event) = verify().unwrap() else { panic!("the key is known") };
+    assert_eq!(event.bucket(), Some("b"));
+    assert!(verifier.verify("POST", "/cb", headers.clone(), b"bucket=b").is_ok(), "both remember the same");
+    let forged = verifier.verify_now("POST", "/cb", headers.clone(), b"bucket=c");
+    assert_eq!(reason(forged), "wrong_signature");
+}
+
+#[test]
+fn a_key_that_could_not_be_had_is_told_and_remembered_without_waiting_too() {
+    let oss = Oss::new("oss_like");
+    let headers = other_key(&oss).1;
+    for (answer, expected) in [(Err("no route"), "key_unavailable"), (Ok(b"<html>".to_vec()), "bad_key")] {
+        let verifier = CallbackVerifier::builder().build().unwrap();
+        let verify = || verifier.verify_now("POST", "/cb", headers.clone(), b"bucket=b");
+        let Verdict::KeyWanted(fetch) = verify().unwrap() else { panic!("the key is not known") };
+        assert_eq!(reason(fetch.land(answer)), expected);
+        assert_eq!(reason(verify()), expected);
+    }
+    let fetcher = |_: &str| Err::<Vec<u8>, _>("asked");
+    let own = CallbackVerifier::builder().fetch_key(fetcher).build().unwrap();
+    let Verdict::KeyWanted(fetch) = own.verify_now("POST", "/cb", headers, b"bucket=b").unwrap() else {
+        panic!("the key is not known")
+    };
+    assert!(fetch.run().unwrap_err().message().contains("asked"));
+}
+
 #[test]
 fn a_failure_names_the_accident_behind_it() {
     let oss = Oss::new("oss_like");
@@ -277,7 +322,7 @@ fn a_seal_fits_a_users_own_template_with_constants_in_it() {
 #[test]
 fn settings_that_cannot_work_are_refused() {
     for (field, builder) in [
-        ("public key", CallbackVerifier::builder().trusted_key("-----BEGIN CERTIFICATE-----")),
+        ("trusted_keys", CallbackVerifier::builder().trusted_key("-----BEGIN CERTIFICATE-----")),
         ("official_keys", CallbackVerifier::builder().official_keys(false)),
         ("seal_secret", CallbackVerifier::builder().seal_secret("short")),
         ("first_use", CallbackVerifier::builder().first_use(|_, _| true)),

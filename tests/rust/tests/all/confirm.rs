@@ -4,7 +4,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use oss_callback::receive::{CallbackEvent, CallbackVerifier};
-use oss_callback::{BodyType, Callback, Client, ErrorKind, SignatureVersion, VerificationReason as Reason};
+use oss_callback::{
+    BodyType, Callback, Cancel, Client, ErrorKind, SignatureVersion, VerificationReason as Reason,
+};
 use oss_callback_emulator::Emulator;
 use oss_callback_tests::app_server::AppServer;
 
@@ -124,6 +126,13 @@ fn callers_with_an_event_loop_are_told_of_the_outcome() {
         (0..2).map(|_| outcome.recv_timeout(Duration::from_secs(10)).unwrap().unwrap_err().name()).collect();
     kinds.sort_unstable();
     assert_eq!(kinds, ["invalid_argument", "verification"]);
+    let (done, outcome) = mpsc::channel();
+    let cancel = Cancel::new();
+    cancel.cancel();
+    client.start_confirm_until(&event("bucket=b-1&object=k&size=9"), Some(&cancel), move |result| {
+        done.send(result.map_err(|e| e.kind())).unwrap();
+    });
+    assert_eq!(outcome.recv_timeout(Duration::from_secs(10)).unwrap(), Err(ErrorKind::Cancelled));
     let error = client.confirm_while(&event("size=9"), || true).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
 }

@@ -1,0 +1,63 @@
+//! Asking OSS whether it holds what a callback tells of.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use napi::bindgen_prelude::{Either6, External, ExternalRef};
+use napi_derive::napi;
+use oss_callback::receive::CallbackEvent;
+use oss_callback::{BodyType, Confirmation};
+
+use crate::channel::{Call, Channel};
+use crate::client::{NativeCancel, NativeClient};
+use crate::outcome::{Outcome, guard};
+
+/// What OSS says of an object.
+#[napi(object, object_from_js = false)]
+pub struct Confirmed {
+    pub etag: Option<String>,
+    pub size: Option<f64>,
+    /// Decimal: a number of JavaScript holds 53 bits.
+    pub crc64: Option<String>,
+    pub content_type: Option<String>,
+    /// In Unix milliseconds.
+    pub last_modified: Option<f64>,
+    pub version_id: Option<String>,
+    pub request_id: Option<String>,
+}
+
+impl From<Confirmation> for Confirmed {
+    fn from(found: Confirmation) -> Confirmed {
+        let millis = |time: SystemTime| time.duration_since(UNIX_EPOCH).ok();
+        Confirmed {
+            etag: found.etag,
+            size: found.size.map(|size| size as f64),
+            crc64: found.crc64.map(|crc| crc.to_string()),
+            content_type: found.content_type,
+            last_modified: found.last_modified.and_then(millis).map(|since| since.as_secs_f64() * 1000.0),
+            version_id: found.version_id,
+            request_id: found.request_id,
+        }
+    }
+}
+
+/// Asks whether OSS holds what a callback claims. `claims` is JSON with OSS's names, of a callback that was
+/// verified already.
+#[napi(catch_unwind)]
+pub fn client_confirm(
+    channel: &External<Channel>,
+    number: f64,
+    client: &External<NativeClient>,
+    claims: String,
+    cancel: Option<ExternalRef<NativeCancel>>,
+) -> Outcome<()> {
+    guard(|| {
+        let client = client.open()?;
+        let event = CallbackEvent::parse(claims.as_bytes(), BodyType::Json, None)?;
+        let call = Call::new(channel.listener(number));
+        let cancel = cancel.as_ref().map(|cancel| &cancel.inner);
+        client.start_confirm_until(&event, cancel, move |outcome| {
+            call.ends(outcome.map(|found| Either6::F(found.into())));
+        });
+        Ok(())
+    })
+}

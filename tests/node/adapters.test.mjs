@@ -1,0 +1,217 @@
+// The adapters: body parsers before them, their arguments and logs, and the examples.
+
+import assert from 'node:assert/strict'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import net from 'node:net'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import * as forExpress from '../../node/adapters/express.js'
+import * as forFastify from '../../node/adapters/fastify.js'
+import * as forHttp from '../../node/adapters/http.js'
+import * as forKoa from '../../node/adapters/koa.js'
+import * as forWeb from '../../node/adapters/web.js'
+import { InvalidArgumentError } from '../../node/index.mjs'
+import { framework, FRAMEWORKS, publicKey, rejection, ROOT, thrown } from './bed.mjs'
+import * as frameworks from './frameworks.mjs'
+
+const { answered, APPS, exchange, express, fastify, hono, koa, listening, put, seal } = frameworks
+const { SECRET, serving, trusting } = frameworks
+
+const keep = (req, res, raw) => {
+  req.rawBody = raw
+}
+
+/** Servers with a body parser before, and whether it leaves the raw bytes. */
+const PARSERS = {
+  'express.urlencoded': [
+    false,
+    express('express', (make, receive) => make().use(make.urlencoded()).post('/echo', receive)),
+  ],
+  'express.urlencoded of Express 4': [
+    false,
+    express('express4', (make, receive) =>
+      make()
+        .use(make.urlencoded({ extended: true }))
+        .post('/echo', receive),
+    ),
+  ],
+  'express.json, of another type': [
+    true,
+    express('express', (make, receive) => make().use(make.json()).post('/echo', receive)),
+  ],
+  'express.raw': [
+    true,
+    express('express', (make, receive) =>
+      make()
+        .use(make.raw({ type: '*/*' }))
+        .post('/echo', receive),
+    ),
+  ],
+  'express.urlencoded that keeps rawBody': [
+    true,
+    express('express', (make, receive) =>
+      make()
+        .use(make.urlencoded({ verify: keep }))
+        .post('/echo', receive),
+    ),
+  ],
+  'an encoding that was set': [
+    true,
+    express('express', (make, receive) =>
+      make()
+        .use((req, res, next) => (req.setEncoding('utf8'), next()))
+        .post('/echo', receive),
+    ),
+  ],
+  'koa-bodyparser': [true, koa((app, receive) => app.use(framework('koa-bodyparser')()).use(receive))],
+  'koa-bodyparser that forgets': [
+    false,
+    koa((app, receive) =>
+      app.use(framework('koa-bodyparser')()).use((ctx) => {
+        delete ctx.request.rawBody
+        return receive(ctx)
+      }),
+    ),
+  ],
+  'a parser of Fastify': [
+    true,
+    fastify((app, plugin) => {
+      app.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => done(null, { body }))
+      return app.register(plugin('/echo'))
+    }),
+  ],
+  'text() of Hono': [
+    false,
+    hono((Hono, receive) => new Hono().post('/echo', async (c) => (await c.req.text(), receive(c.req.raw)))),
+  ],
+}
+
+for (const [name, [works, start]] of Object.entries(PARSERS)) {
+  test(`${name}: a_body_that_was_parsed_before_is_taken_raw_or_explained`, async () => {
+    await serving(start, trusting(), answered, {}, async (url, logged) => {
+      if (works) {
+        assert.equal((await put(`${url}/echo`)).json().key, 'ü 1.txt')
+        return
+      }
+      const error = await rejection(put(`${url}/echo`))
+      assert.equal(error.callbackStatus, 500)
+      assert.equal(logged.length, 1)
+      assert.equal(logged[0].field, 'body')
+      assert.match(logged[0].message, /was read before it could be verified/)
+      assert.match(logged[0].hint, /mount the callback above it/)
+    })
+  })
+}
+
+test('without_a_log_the_console_or_fastify_tells', async () => {
+  const { warn } = console
+  const lines = []
+  console.warn = (line) => lines.push(line)
+  try {
+    const server = await APPS['node:http'](trusting(), answered)
+    await exchange(server.url, { body: 'a=1' })
+    server.close()
+  } finally {
+    console.warn = warn
+  }
+  assert.match(lines[0], /^oss-callback: a callback is refused: missing_authorization: /)
+  const written = []
+  const app = framework('fastify')({
+    logger: { stream: { write: (line) => written.push(JSON.parse(line)) } },
+  })
+  app.register(forFastify.receiveCallbacks(trusting(), answered, { path: '/echo' }))
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  await exchange(`http://127.0.0.1:${app.server.address().port}`, { body: 'a=1' })
+  await app.close()
+  const { level, reason } = written.find(({ msg }) => msg === 'a callback is refused')
+  assert.deepEqual([level, reason], [40, 'missing_authorization'])
+})
+
+test('wrong_arguments_of_an_adapter_are_refused_when_it_is_made', () => {
+  const verifier = trusting()
+  for (const [field, ...given] of [
+    ['verifier', {}, answered],
+    ['verifier', undefined, answered],
+    ['handler', verifier],
+    ['handler', verifier, {}],
+    ['options', verifier, answered, 5],
+    ['bodyTimeout', verifier, answered, { bodyTimeout: 1 }],
+    ['bodyTimeoutMs', verifier, answered, { bodyTimeoutMs: 0 }],
+    ['bodyTimeoutMs', verifier, answered, { bodyTimeoutMs: Infinity }],
+    ['log', verifier, answered, { log: 'console' }],
+    ['target', verifier, answered, { target: '/a' }],
+  ]) {
+    for (const { receiveCallbacks } of [forHttp, forExpress, forKoa, forWeb]) {
+      const error = thrown(() => receiveCallbacks(...given))
+      assert.ok(error instanceof InvalidArgumentError, String(error))
+      assert.equal(error.field, field)
+    }
+  }
+  assert.equal(thrown(() => forFastify.receiveCallbacks(verifier, answered)).field, 'path')
+})
+
+test('the_main_entry_does_not_load_the_adapters', () => {
+  const code = `
+    require(${JSON.stringify(path.join(ROOT, 'node/index.js'))})
+    console.log(Object.keys(require.cache).join(' '))`
+  const loaded = execFileSync(process.execPath, ['--eval', code], { encoding: 'utf8' })
+  assert.match(loaded, /lib.verifier\.js/)
+  assert.doesNotMatch(loaded, /adapters|receiver\.js|incoming\.js/)
+})
+
+async function freePort() {
+  const server = net.createServer()
+  const url = await listening(server)
+  server.close()
+  return new URL(url).port
+}
+
+async function reachable(port) {
+  for (let attempt = 0; attempt < 200; attempt += 1) {
+    const socket = net.connect(port, '127.0.0.1')
+    const came = await Promise.race([
+      once(socket, 'connect').then(() => true),
+      once(socket, 'close').then(() => false),
+    ]).catch(() => false)
+    socket.destroy()
+    if (came) {
+      return
+    }
+    await sleep(50)
+  }
+  throw new Error('the example does not listen')
+}
+
+for (const name of ['express', 'fastify', 'koa', 'hono']) {
+  test(`${name}: the_example_answers_a_sealed_upload`, async () => {
+    const file = path.join(ROOT, 'node/examples', `${name}.mjs`)
+    assert.ok((await readFile(file, 'utf8')).split('\n').length <= 20)
+    const port = await freePort()
+    const hook = pathToFileURL(path.join(ROOT, 'tests/node/frameworks-hook.mjs')).href
+    const env = {
+      ...process.env,
+      PORT: port,
+      HOST: '127.0.0.1',
+      SEAL_SECRET: SECRET,
+      TRUSTED_KEY: publicKey,
+      FRAMEWORKS: pathToFileURL(`${FRAMEWORKS}/`).href,
+    }
+    const child = spawn(process.execPath, ['--import', hook, file], {
+      env,
+      stdio: ['ignore', 'inherit', 'inherit'],
+    })
+    try {
+      await reachable(port)
+      const url = `http://127.0.0.1:${port}/oss/uploaded`
+      const reply = await put(url, { vars: { order: '42' }, seal })
+      assert.deepEqual(reply.json(), { key: 'ü 1.txt', order: '42' })
+    } finally {
+      child.kill()
+      await once(child, 'exit')
+    }
+  })
+}
