@@ -6,47 +6,27 @@
 //! number of engines follows the number of calls that run at once, and the hot ones stay hot.
 //! Reasons and figures: docs/decisions/0005-transport.md.
 
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+mod background;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
 
+use self::background::Background;
 use crate::body::Lease;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::Transport;
+
+pub(crate) use self::background::Load;
 
 /// How often a blocking call asks its caller whether to go on.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Engines that lay idle for longer are dropped, and their connections with them.
 const IDLE_ENGINE_MAX: Duration = Duration::from_secs(50);
-
-/// Two background threads serve thousands of calls in flight: they only shovel bytes.
-const BACKGROUND_THREADS_MAX: usize = 2;
-
-/// What one background thread takes before another is used. Kept together, small calls share its
-/// connections and its turns at the poll; a call that moves much is worth a thread of its own.
-const LOAD_OF_A_THREAD: usize = 64;
-
-/// How much a call asks of the thread that drives it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Load {
-    /// A request whose body fits into one write.
-    Small,
-    Large,
-}
-
-impl Load {
-    fn amount(self) -> usize {
-        match self {
-            Load::Small => 1,
-            Load::Large => LOAD_OF_A_THREAD,
-        }
-    }
-}
 
 /// Makes the transport of a new engine.
 pub(crate) type MakeTransport = dyn Fn(Driven) -> Result<Arc<dyn Transport>> + Send + Sync;
@@ -124,45 +104,6 @@ struct Idle {
 struct Engine {
     runtime: Option<Runtime>,
     transport: Arc<dyn Transport>,
-}
-
-struct Background {
-    transport: Arc<dyn Transport>,
-    queue: Arc<Queue>,
-    load: Arc<AtomicUsize>,
-}
-
-/// A call's share of its thread's load, until it ends, however it ends.
-struct Loaded(Arc<AtomicUsize>, Load);
-
-impl Loaded {
-    fn new(load: &Arc<AtomicUsize>, amount: Load) -> Loaded {
-        load.fetch_add(amount.amount(), Ordering::Relaxed);
-        Loaded(Arc::clone(load), amount)
-    }
-}
-
-impl Drop for Loaded {
-    fn drop(&mut self) {
-        self.0.fetch_sub(self.1.amount(), Ordering::Relaxed);
-    }
-}
-
-type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Calls on their way to a background thread. Waking it is a system call and a change of threads, which
-/// cost more than much of an upload: so a thread that has been woken takes all that has come by then, and
-/// is not woken again before.
-#[derive(Default)]
-struct Queue {
-    waiting: Mutex<Waiting>,
-    changed: Notify,
-}
-
-#[derive(Default)]
-struct Waiting {
-    calls: Vec<Work>,
-    stop: bool,
 }
 
 impl Generation {
@@ -256,13 +197,7 @@ impl Engines {
         match self.background() {
             Ok(background) => {
                 let work = call(Arc::clone(&background.transport));
-                let loaded = Loaded::new(&background.load, load);
-                background.queue.push(Box::pin(async move {
-                    let outcome = until_cancelled(cancel.as_ref(), work).await;
-                    // Before the caller knows, who may start the next at once.
-                    drop(loaded);
-                    done(outcome);
-                }));
+                background.start(load, async move { until_cancelled(cancel.as_ref(), work).await }, done);
             }
             Err(error) => done(Err(error)),
         }
@@ -272,9 +207,8 @@ impl Engines {
     fn background(&self) -> Result<Arc<Background>> {
         let generation = self.generation.current();
         let mut all = generation.background.lock().unwrap_or_else(PoisonError::into_inner);
-        let fullness = |one: &&Arc<Background>| one.load.load(Ordering::Relaxed) / LOAD_OF_A_THREAD;
-        let found = all.iter().min_by_key(fullness);
-        if let Some(found) = found.filter(|found| fullness(found) == 0 || all.len() >= background_threads()) {
+        let found = all.iter().min_by_key(|one| one.fullness());
+        if let Some(found) = found.filter(|one| one.fullness() == 0 || all.len() >= background::most()) {
             return Ok(Arc::clone(found));
         }
         let background = Arc::new(Background::new((self.make)(Driven::Always)?)?);
@@ -336,69 +270,6 @@ impl Drop for Engine {
     }
 }
 
-impl Background {
-    fn new(transport: Arc<dyn Transport>) -> Result<Background> {
-        let runtime = runtime()?;
-        let queue = Arc::new(Queue::default());
-        let taken = Arc::clone(&queue);
-        std::thread::Builder::new()
-            .name("oss-callback".to_owned())
-            .spawn(move || {
-                runtime.block_on(taken.serve());
-                runtime.shutdown_background();
-            })
-            .map_err(|e| Error::new(ErrorKind::Network, format!("no thread could be started: {e}")))?;
-        Ok(Background { transport, queue, load: Arc::default() })
-    }
-}
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        self.queue.locked().stop = true;
-        self.queue.changed.notify_one();
-    }
-}
-
-impl Queue {
-    fn locked(&self) -> std::sync::MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, work: Work) {
-        let mut waiting = self.locked();
-        waiting.calls.push(work);
-        let first = waiting.calls.len() == 1;
-        drop(waiting);
-        if first {
-            self.changed.notify_one();
-        }
-    }
-
-    /// Starts what comes, until it is told to stop.
-    async fn serve(&self) {
-        let mut calls = Vec::new();
-        loop {
-            self.changed.notified().await;
-            {
-                let mut waiting = self.locked();
-                if waiting.stop {
-                    return;
-                }
-                std::mem::swap(&mut waiting.calls, &mut calls);
-            }
-            calls.drain(..).for_each(|work| drop(tokio::spawn(work)));
-        }
-    }
-}
-
-fn background_threads() -> usize {
-    static THREADS: OnceLock<usize> = OnceLock::new();
-    // Asked once: on Linux the answer is read from half a dozen files.
-    *THREADS.get_or_init(|| {
-        std::thread::available_parallelism().map_or(1, usize::from).min(BACKGROUND_THREADS_MAX)
-    })
-}
-
 pub(crate) fn runtime() -> Result<Runtime> {
     Builder::new_current_thread()
         .enable_io()
@@ -441,11 +312,13 @@ pub(crate) fn cancelled() -> Error {
 }
 
 #[cfg(test)]
-mod tests {
+mod testing {
+    use std::sync::atomic::AtomicUsize;
+
     use super::*;
     use crate::transport::{Answer, Request, Response};
 
-    struct Nowhere;
+    pub struct Nowhere;
 
     impl Transport for Nowhere {
         fn send(&self, _request: Request) -> Answer<'_> {
@@ -455,7 +328,8 @@ mod tests {
         }
     }
 
-    fn engines() -> (Engines, Arc<AtomicUsize>) {
+    /// Engines that lead nowhere, and how many were made.
+    pub fn engines() -> (Engines, Arc<AtomicUsize>) {
         let made = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&made);
         let make = move |_: Driven| -> Result<Arc<dyn Transport>> {
@@ -464,6 +338,12 @@ mod tests {
         };
         (Engines::new(Box::new(make)), made)
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{Nowhere, engines};
+    use super::*;
 
     fn run(engines: &Engines, outcome: Result<()>) -> Result<()> {
         engines.block_on(None, None, &Lease::default(), |_| async { outcome })
@@ -494,69 +374,6 @@ mod tests {
         assert_eq!(engines.generation.idle.lock().unwrap().len(), 1, "the parent's is still there");
         let child = engines.generation.next.get().expect("a generation of its own");
         assert_eq!(child.idle.lock().unwrap().len(), 1);
-    }
-
-    #[test]
-    fn all_that_came_before_a_background_thread_looked_is_started() {
-        let (engines, made) = engines();
-        let (sender, ended) = std::sync::mpsc::channel();
-        for i in 0..1000 {
-            let sender = sender.clone();
-            engines.start(
-                Load::Small,
-                None,
-                move |_| async move { Ok(i) },
-                move |outcome| sender.send(outcome).unwrap(),
-            );
-        }
-        let mut all: Vec<i32> = (0..1000).map(|_| ended.recv().unwrap().unwrap()).collect();
-        all.sort_unstable();
-        assert!(all.into_iter().eq(0..1000));
-        assert!(made.load(Ordering::Relaxed) <= BACKGROUND_THREADS_MAX);
-    }
-
-    #[test]
-    fn small_calls_share_a_thread_and_large_ones_have_their_own() {
-        let (engines, _) = engines();
-        let loads = |engines: &Engines| -> Vec<usize> {
-            let all = engines.generation.background.lock().unwrap();
-            all.iter().map(|one| one.load.load(Ordering::Relaxed)).collect()
-        };
-        let started = |load| {
-            let (end, ended) = tokio::sync::oneshot::channel::<()>();
-            let call = move |_| async move { ended.await.map_err(|_| cancelled()) };
-            engines.start(load, None, call, |_| ());
-            end
-        };
-        let small: Vec<_> = (0..10).map(|_| started(Load::Small)).collect();
-        assert_eq!(loads(&engines), [10]);
-        let large = started(Load::Large);
-        assert_eq!(loads(&engines), [10 + LOAD_OF_A_THREAD]);
-        let another = started(Load::Large);
-        let expected = if background_threads() > 1 { vec![74, 64] } else { vec![138] };
-        assert_eq!(loads(&engines), expected);
-        drop((small, large, another));
-        let start = Instant::now();
-        while loads(&engines).iter().any(|load| *load > 0) {
-            assert!(start.elapsed() < Duration::from_secs(10), "{:?}", loads(&engines));
-            std::thread::yield_now();
-        }
-    }
-
-    #[test]
-    fn a_background_thread_ends_with_its_client() {
-        let (engines, _) = engines();
-        let (sender, ended) = std::sync::mpsc::channel::<()>();
-        engines.start(Load::Small, None, |_| async { Ok(()) }, move |_| drop(sender));
-        assert!(ended.recv().is_err(), "the call has ended");
-        let background = Arc::clone(&engines.generation.background.lock().unwrap()[0]);
-        let queue = Arc::downgrade(&background.queue);
-        drop((background, engines));
-        let start = Instant::now();
-        while queue.strong_count() > 0 {
-            assert!(start.elapsed() < Duration::from_secs(10), "the thread goes on");
-            std::thread::yield_now();
-        }
     }
 
     #[test]

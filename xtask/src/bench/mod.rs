@@ -8,6 +8,7 @@
 mod counts;
 mod programs;
 mod quiet;
+mod scaling;
 mod sink;
 mod table;
 mod workloads;
@@ -20,8 +21,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use self::programs::Programs;
 use self::quiet::Watch;
 use self::sink::Sink;
-use self::table::{Row, Sample, short};
-use self::workloads::{SCALING, WORKLOADS, Workload, is_peer};
+use self::table::{Row, Sample};
+use self::workloads::{WORKLOADS, Workload, is_peer};
 use crate::runner::Run;
 use crate::serve::Emulator;
 
@@ -300,56 +301,6 @@ impl<'a> Bench<'a> {
         Emulator::start(program, &self.programs.folder.join("emulator.log"))
     }
 
-    /// How cost grows with the work, by Rust.
-    fn scaling(&mut self, tiny: bool) -> Result<String, String> {
-        let mut text = String::from("### scaling: cost grows as the work does (Rust)\n\n");
-        for (what, unit, steps) in SCALING {
-            let steps: Vec<u64> = steps.iter().copied().filter(|step| !tiny || *step <= 64).collect();
-            let mut points: Vec<(f64, f64)> = Vec::new();
-            let _ = writeln!(text, "| {unit} | seconds | CPU, s | MiB above idle |");
-            let _ = writeln!(text, "| --: | --: | --: | --: |");
-            for step in steps {
-                let sample = self.scaled(what, step)?;
-                let per = if *what == "ways" { sample.ops as f64 } else { 1.0 };
-                points.push((step as f64, sample.cpu / per));
-                let above = (sample.peak_kib - sample.idle_kib) as f64 / 1024.0;
-                let _ = writeln!(
-                    text,
-                    "| {step} | {:.4} | {:.4} | {} |",
-                    sample.seconds,
-                    sample.cpu,
-                    short(above)
-                );
-            }
-            let grown = match *what {
-                "ways" => "CPU of one PUT",
-                _ => "CPU",
-            };
-            let _ = writeln!(text, "\nSlope of {grown} over {unit}, log to log: {}.\n", slope(&points));
-        }
-        Ok(text)
-    }
-
-    fn scaled(&mut self, what: &str, step: u64) -> Result<Sample, String> {
-        let endpoint = format!("endpoint={}", self.sink.places.plain);
-        let command = match what {
-            "ways" => {
-                let given = [endpoint, format!("ways={step}"), format!("n={}", 2000 * step.min(16))];
-                self.programs.command("rust", "put", &given)?
-            }
-            "parts" => {
-                let file = format!("file={}", self.data(step * (100 << 10))?.display());
-                let given = [endpoint, file, format!("part={}", 100 << 10), "ways=4".to_owned()];
-                self.programs.command("rust", "multipart", &given)?
-            }
-            _ => {
-                let given = [endpoint, format!("file={}", self.data(step)?.display())];
-                self.programs.command("rust", "put-file", &given)?
-            }
-        };
-        output(command)
-    }
-
     fn head(&self, options: &Options) -> String {
         let days = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400);
         let mut text = format!(
@@ -400,17 +351,6 @@ fn output(mut command: Command) -> Result<Sample, String> {
     }
 }
 
-/// By how much the cost grows, where the work does: 1 is in proportion. Only where the work outweighs what
-/// every call costs: the upper half of the steps.
-fn slope(points: &[(f64, f64)]) -> String {
-    let upper = &points[points.len() / 2..];
-    let (Some(first), Some(last)) = (upper.first(), upper.last()) else { return "unknown".to_owned() };
-    if first.0 <= 0.0 || first.1 <= 0.0 || last.1 <= 0.0 || last.0 <= first.0 {
-        return "unknown".to_owned();
-    }
-    short((last.1 / first.1).ln() / (last.0 / first.0).ln())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -437,12 +377,5 @@ mod tests {
             }
             assert!(workload.over.is_none_or(|over| workload.who.contains(&over)));
         }
-    }
-
-    #[test]
-    fn cost_in_proportion_has_slope_one() {
-        assert_eq!(slope(&[(1.0, 5.0), (10.0, 6.0), (100.0, 60.0), (1000.0, 600.0)]), "1.00");
-        assert_eq!(slope(&[(10.0, 1.0), (10.0, 1.0)]), "unknown");
-        assert_eq!(slope(&[]), "unknown");
     }
 }

@@ -358,13 +358,6 @@ pub const WORKLOADS: &[Workload] = &[
     },
 ];
 
-/// Cost must grow as the work does.
-pub const SCALING: &[(&str, &str, &[u64])] = &[
-    ("size", "bytes in one PUT", &[0, 4 << 10, 64 << 10, 1 << 20, 16 << 20, 256 << 20, 1 << 30, 4 << 30]),
-    ("ways", "PUTs of 4 KiB at once", &[1, 2, 4, 8, 16, 32, 64]),
-    ("parts", "parts of 100 KiB", &[1, 10, 100, 1_000, 10_000]),
-];
-
 /// What a row is called.
 pub fn label(who: &str) -> &str {
     match who {
