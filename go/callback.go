@@ -4,6 +4,7 @@ package osscallback
 import "C"
 
 import (
+	"time"
 	"unsafe"
 )
 
@@ -31,12 +32,54 @@ func NewCallback(url string, opts *CallbackOptions) (*Callback, error) {
 	if opts != nil {
 		set = opts.handOver()
 		defer C.osscb_callback_options_free(set)
+		if seal := opts.Seal; seal != nil {
+			C.osscb_callback_options_set_seal(set, text(string(seal.Secret)), wholeSeconds(seal.ExpiresIn))
+		}
 	}
 	var made *C.osscb_callback
 	var failure *C.osscb_error
 	if status := C.osscb_callback_new(text(url), set, &made, &failure); status != C.OSSCB_STATUS_OK {
 		return nil, takeError(status, failure)
 	}
+	return takeCallback(made), nil
+}
+
+// SealOptions are what the seal of an upload is made of. The seal travels as the variable x:seal, which
+// the default body and one built from fields carry by themselves; a body that is written out must hold
+// ${x:seal}, ${bucket}, ${object} and every variable. See [VerifierOptions.SealSecret].
+type SealOptions struct {
+	// What your application server knows too: at least 16 bytes.
+	Secret Secret
+
+	// From the upload's start, or the signing of a URL or form, to the arrival of the callback: 1 second
+	// to 365 days, in whole seconds.
+	ExpiresIn time.Duration
+}
+
+// SealedFor returns the callback for one upload, with a new seal among its variables: for presigned URLs
+// and forms, whose signature fixes bucket and key. Uploads do this by themselves. Without
+// [CallbackOptions.Seal] it is a callback like this one. The seal's expiry counts from at; the zero time
+// is now.
+func (c *Callback) SealedFor(bucket, key string, at time.Time) (*Callback, error) {
+	if c == nil {
+		return nil, isNil("callback")
+	}
+	pointer, err := c.handle.acquire("callback")
+	if err != nil {
+		return nil, err
+	}
+	defer c.handle.release()
+	var made *C.osscb_callback
+	var failure *C.osscb_error
+	status := C.osscb_callback_sealed_for(
+		(*C.osscb_callback)(pointer), text(bucket), text(key), unixSeconds(at), &made, &failure)
+	if status != C.OSSCB_STATUS_OK {
+		return nil, takeError(status, failure)
+	}
+	return takeCallback(made), nil
+}
+
+func takeCallback(made *C.osscb_callback) *Callback {
 	callback := &Callback{
 		encoded:     C.GoString(C.osscb_callback_encoded(made)),
 		encodedVars: C.GoString(C.osscb_callback_encoded_vars(made)),
@@ -49,7 +92,7 @@ func NewCallback(url string, opts *CallbackOptions) (*Callback, error) {
 	callback.handle = own(unsafe.Pointer(made), func(pointer unsafe.Pointer) {
 		C.osscb_callback_free((*C.osscb_callback)(pointer))
 	})
-	return callback, nil
+	return callback
 }
 
 // Encoded returns the value of the header x-oss-callback: Base64 of [Callback.JSON].

@@ -1,10 +1,11 @@
 package osscallback
 
-// #include "bridge.h"
+// #include "send.h"
 import "C"
 
 import (
 	"context"
+	"runtime/cgo"
 	"unsafe"
 )
 
@@ -12,6 +13,7 @@ import (
 // its connections alive between calls: make one and share it.
 type Client struct {
 	handle   *handle
+	asked    *credentialsAsked
 	endpoint string
 	region   string
 }
@@ -24,12 +26,17 @@ type Client struct {
 func NewClient(options Options) (*Client, error) {
 	set := options.handOver()
 	defer C.osscb_client_options_free(set)
+	asked := &credentialsAsked{provide: options.CredentialsProvider}
+	if asked.provide != nil {
+		C.go_set_credentials(set, C.uintptr_t(cgo.NewHandle(asked)))
+	}
 	var made *C.osscb_client
 	var failure *C.osscb_error
 	if status := C.osscb_client_new(set, &made, &failure); status != C.OSSCB_STATUS_OK {
 		return nil, takeError(status, failure)
 	}
 	client := &Client{
+		asked:    asked,
 		endpoint: C.GoString(C.osscb_client_endpoint(made)),
 		region:   C.GoString(C.osscb_client_region(made)),
 	}
@@ -102,7 +109,7 @@ func (c *Client) PutObjectWithCallback(
 	status := C.go_put((*C.osscb_client)(client), text(bucket), text(key), first, C.size_t(len(data)),
 		(*C.osscb_callback)(asked), set, cancel, &reply, &failure)
 	if status != C.OSSCB_STATUS_OK {
-		return nil, takeError(status, failure).endedBy(ctx)
+		return nil, c.asked.explain(takeError(status, failure).endedBy(ctx))
 	}
 	defer C.osscb_reply_free(reply)
 	return readReply(reply), nil

@@ -17,10 +17,20 @@
 //
 // # Calls
 //
-// A [Client], a [Callback] and a [Signer] may be used by any number of goroutines at once. Close frees
+// A [Client], a [Callback], a [CallbackVerifier] and a [Signer] may be used by any number of goroutines at once. Close frees
 // what lies outside Go's memory; calls under way go on to their end. Whoever forgets Close is helped by
 // the garbage collector, at a time of its own choosing. A call blocks its goroutine and, as any call of
 // C, one thread.
+//
+// # Files, streams and large objects
+//
+// [Client.UploadFileWithCallback] takes a [Source] of any size, in parts where it is large, goes on where a
+// killed upload was, and has one callback made when the object is whole.
+//
+// # Receiving callbacks
+//
+// [CallbackVerifier.Handler] is an http.Handler for the application server: it verifies that a callback is
+// from OSS, says what it tells, and sends an answer that OSS accepts.
 //
 // # Building
 //

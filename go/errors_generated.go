@@ -191,13 +191,13 @@ const (
 	ReasonBadAuthorization Reason = "bad_authorization"
 
 	// There is no x-oss-pub-key-url header.
-	ReasonMissingKeyUrl Reason = "missing_key_url"
+	ReasonMissingKeyURL Reason = "missing_key_url"
 
 	// The x-oss-pub-key-url header is not the Base64 of text.
-	ReasonBadKeyUrl Reason = "bad_key_url"
+	ReasonBadKeyURL Reason = "bad_key_url"
 
 	// The key's URL is not one of OSS's. It was not contacted.
-	ReasonKeyUrlRefused Reason = "key_url_refused"
+	ReasonKeyURLRefused Reason = "key_url_refused"
 
 	// The public key could not be fetched.
 	ReasonKeyUnavailable Reason = "key_unavailable"

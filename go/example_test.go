@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"time"
@@ -123,4 +124,82 @@ func ExampleSigner_Presign() {
 	address, _, _ := strings.Cut(presigned.URL, "?")
 	fmt.Println(presigned.Method, address)
 	// Output: GET https://examplebucket.oss-cn-hangzhou.aliyuncs.com/cat.jpg
+}
+
+func ExampleClient_UploadFileWithCallback() {
+	client, err := osscallback.NewClient(osscallback.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	callback, err := osscallback.NewCallback(os.Getenv("CALLBACK_URL"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer callback.Close()
+
+	path := os.Args[0] // Any file: here, this program.
+	reply, err := client.UploadFileWithCallback(context.Background(), "examplebucket", "program",
+		osscallback.FromPath(path), callback, &osscallback.UploadOptions{
+			// Killed, it goes on where it was when it is started again.
+			Checkpoint: path + ".checkpoint",
+			Progress: func(p osscallback.Progress) error {
+				fmt.Fprintf(os.Stderr, "\r%3d %%", 100*p.BytesDone/p.BytesTotal)
+				return nil
+			},
+		})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(reply.Text())
+	// Output: {"Status":"OK"}
+}
+
+func ExampleCallbackVerifier_Handler() {
+	verifier, err := osscallback.NewCallbackVerifier(osscallback.VerifierOptions{
+		Bucket:      []string{"examplebucket"},
+		TrustedKeys: testKeys(), // Leave this out: the default is OSS's own key.
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer verifier.Close()
+	handler := verifier.Handler(func(_ context.Context, event *osscallback.CallbackEvent) (any, error) {
+		return map[string]any{"stored": event.Key, "bytes": event.Size.Value}, nil
+	})
+	http.Handle("/oss/callback", handler)
+
+	// An upload, to see what the uploader gets.
+	server := httptest.NewServer(http.DefaultServeMux)
+	defer server.Close()
+	fmt.Println(uploadTo(server.URL + "/oss/callback"))
+	// Output: {"bytes":9,"stored":"hello.txt"}
+}
+
+// testKeys is the key of the local OSS.
+func testKeys() []string {
+	pem, err := os.ReadFile(os.Getenv("OSS_PUBLIC_KEY_FILE"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	return []string{string(pem)}
+}
+
+func uploadTo(url string) string {
+	client, err := osscallback.NewClient(osscallback.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	callback, err := osscallback.NewCallback(url, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer callback.Close()
+	reply, err := client.PutObjectWithCallback(
+		context.Background(), "examplebucket", "hello.txt", []byte("Hello OSS"), callback, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return reply.Text()
 }

@@ -386,8 +386,17 @@ type Options struct {
 	// drawn at random. What holds after a lost answer to a request with a callback,
 	// `callback_retry` says.
 	//
+	// Nil means the default; see [Ptr].
+	//
 	// Default: 5. Range: 0 to 100.
-	Retries uint64
+	Retries *uint64
+
+	// Provides the credentials, in place of the options for them. It is asked by the first call that needs
+	// them, and again before they expire, by one call at a time, while others go on with those that they
+	// have. When it fails, calls that need credentials fail with [ErrCredentials] and its error.
+	//
+	// Default: nil.
+	CredentialsProvider func() (Credentials, error) `json:"-"`
 }
 
 // handOver gives C what is set. The caller frees the handle.
@@ -453,8 +462,8 @@ func (o *Options) handOver() *C.osscb_client_options {
 	if o.CACertificates != "" {
 		C.osscb_client_options_set_ca_certificates(handle, text(o.CACertificates))
 	}
-	if o.Retries != 0 {
-		C.osscb_client_options_set_retries(handle, C.uint64_t(o.Retries))
+	if o.Retries != nil {
+		C.osscb_client_options_set_retries(handle, C.uint64_t(*o.Retries))
 	}
 	return handle
 }
@@ -635,6 +644,231 @@ func (o *PutOptions) handOver() *C.osscb_put_options {
 	return handle
 }
 
+// UploadOptions are the options of one upload of any size. The zero value of a field means its
+// default.
+type UploadOptions struct {
+	// Media type of the object.
+	//
+	// Default: guessed from the key's extension; `application/octet-stream` when it tells nothing.
+	ContentType string
+
+	// Base64 of the data's MD5, which OSS checks; `auto` has it computed.
+	//
+	// Default: none: the CRC-64 is checked anyway.
+	ContentMD5 string
+
+	// `Cache-Control` that OSS serves with the object.
+	//
+	// Default: none.
+	CacheControl string
+
+	// `Content-Disposition` that OSS serves with the object.
+	//
+	// Default: none.
+	ContentDisposition string
+
+	// `Content-Encoding` that OSS serves with the object. The data is stored as given.
+	//
+	// Default: none.
+	ContentEncoding string
+
+	// `Expires` that OSS serves with the object, as an HTTP date.
+	//
+	// Default: none.
+	Expires string
+
+	// Who may read or write the object.
+	//
+	// Default: the bucket's.
+	ACL ObjectACL
+
+	// Storage class of the object.
+	//
+	// Default: the bucket's.
+	StorageClass StorageClass
+
+	// Tags of the object; names and values are percent-encoded for you.
+	//
+	// Handed over in the order of the names.
+	//
+	// Default: none. Range: at most 10.
+	Tagging map[string]string
+
+	// User metadata, sent as `x-oss-meta-NAME`. Names are letters, digits and `-`, and are
+	// lowercased; values are visible ASCII.
+	//
+	// Handed over in the order of the names.
+	//
+	// Default: none. Range: at most 8 KB together.
+	Metadata map[string]string
+
+	// How OSS encrypts the object at rest.
+	//
+	// Default: the bucket's.
+	ServerSideEncryption ServerSideEncryption
+
+	// KMS key id, with ServerSideEncryption KMS.
+	//
+	// Default: the default KMS key.
+	ServerSideEncryptionKeyID string
+
+	// Algorithm for the data itself, with ServerSideEncryption KMS.
+	//
+	// Default: AES256.
+	ServerSideDataEncryption ServerSideDataEncryption
+
+	// Refuse the upload (409 `FileAlreadyExists`) if the key is taken. OSS ignores it in versioned
+	// buckets.
+	//
+	// Default: false.
+	ForbidOverwrite bool
+
+	// Bandwidth limit that OSS applies to this upload, in bit/s.
+	//
+	// Default: none. Range: 819200 to 838860800.
+	TrafficLimit uint64
+
+	// Further request headers, sent and signed as they are. Those that the library sets itself are
+	// refused.
+	//
+	// Handed over in the order of the names.
+	//
+	// Default: none.
+	Headers map[string]string
+
+	// Whether the callback travels in headers or in the URL's query.
+	//
+	// Default: header.
+	CallbackIn CallbackPlacement
+
+	// Longest time for this call, in place of the client's.
+	//
+	// Counted in whole milliseconds, rounded up.
+	//
+	// Default: the client's. Range: above 0.
+	Timeout time.Duration
+
+	// What to do when the request was handed over whole and its answer was lost, so that the
+	// callback may have been made. `if_not_stored` looks (HeadObject, which the key must be
+	// allowed to do): what is not stored is sent again, what is stored ends with
+	// `outcome_unknown`. `never` ends with the error. `always` sends again, and the application
+	// server must bear a second callback for one upload.
+	//
+	// Default: if_not_stored.
+	CallbackRetry CallbackRetry
+
+	// Sources shorter than this many bytes go in one PutObject, others in parts. Sources of
+	// unknown length go in parts, unless they end within the first one.
+	//
+	// Nil means the default; see [Ptr].
+	//
+	// Default: 16777216 (16 MiB). Range: at most 5368709120 (5 GiB).
+	Threshold *uint64
+
+	// Bytes in a part. Without it, parts are as large as 10,000 of them must be to hold the
+	// source; those of a source of unknown length double with every thousandth.
+	//
+	// Default: 8388608 (8 MiB), or what the source needs. Range: 102400 (100 KiB) to 5368709120 (5
+	// GiB).
+	PartSize uint64
+
+	// How many parts are under way at once. A file is read piece by piece; any other stream takes
+	// this many parts and one more of memory.
+	//
+	// Default: 4. Range: 1 to 64.
+	Parallel uint64
+
+	// Path of a file that remembers the upload, so that one that was cancelled, failed or killed
+	// goes on where it was when the same call is made again. It holds no secret, is replaced as a
+	// whole, and is removed in the end. Needs a source that is a path. Without it, an upload that
+	// fails is aborted, and OSS keeps no parts.
+	//
+	// Default: none.
+	Checkpoint string
+
+	// Is told how far the upload is: at its beginning, ten times a second while bytes move, and at its end,
+	// by one goroutine at a time. An error ends the upload, unless it is complete, and is part of the
+	// upload's own error. Be quick: the upload waits.
+	//
+	// Default: nil.
+	Progress func(Progress) error `json:"-"`
+}
+
+// handOver gives C what is set. The caller frees the handle.
+func (o *UploadOptions) handOver() *C.osscb_upload_options {
+	handle := C.osscb_upload_options_new()
+	if o.ContentType != "" {
+		C.osscb_upload_options_set_content_type(handle, text(o.ContentType))
+	}
+	if o.ContentMD5 != "" {
+		C.osscb_upload_options_set_content_md5(handle, text(o.ContentMD5))
+	}
+	if o.CacheControl != "" {
+		C.osscb_upload_options_set_cache_control(handle, text(o.CacheControl))
+	}
+	if o.ContentDisposition != "" {
+		C.osscb_upload_options_set_content_disposition(handle, text(o.ContentDisposition))
+	}
+	if o.ContentEncoding != "" {
+		C.osscb_upload_options_set_content_encoding(handle, text(o.ContentEncoding))
+	}
+	if o.Expires != "" {
+		C.osscb_upload_options_set_expires(handle, text(o.Expires))
+	}
+	if o.ACL != 0 {
+		C.osscb_upload_options_set_acl(handle, C.osscb_object_acl(o.ACL))
+	}
+	if o.StorageClass != 0 {
+		C.osscb_upload_options_set_storage_class(handle, C.osscb_storage_class(o.StorageClass))
+	}
+	for _, name := range sortedNames(o.Tagging) {
+		C.osscb_upload_options_add_tag(handle, text(name), text(o.Tagging[name]))
+	}
+	for _, name := range sortedNames(o.Metadata) {
+		C.osscb_upload_options_add_meta(handle, text(name), text(o.Metadata[name]))
+	}
+	if o.ServerSideEncryption != 0 {
+		C.osscb_upload_options_set_server_side_encryption(handle, C.osscb_server_side_encryption(o.ServerSideEncryption))
+	}
+	if o.ServerSideEncryptionKeyID != "" {
+		C.osscb_upload_options_set_server_side_encryption_key_id(handle, text(o.ServerSideEncryptionKeyID))
+	}
+	if o.ServerSideDataEncryption != 0 {
+		C.osscb_upload_options_set_server_side_data_encryption(handle, C.osscb_server_side_data_encryption(o.ServerSideDataEncryption))
+	}
+	if o.ForbidOverwrite {
+		C.osscb_upload_options_set_forbid_overwrite(handle, C.bool(o.ForbidOverwrite))
+	}
+	if o.TrafficLimit != 0 {
+		C.osscb_upload_options_set_traffic_limit(handle, C.uint64_t(o.TrafficLimit))
+	}
+	for _, name := range sortedNames(o.Headers) {
+		C.osscb_upload_options_add_header(handle, text(name), text(o.Headers[name]))
+	}
+	if o.CallbackIn != 0 {
+		C.osscb_upload_options_set_callback_in(handle, C.osscb_callback_placement(o.CallbackIn))
+	}
+	if o.Timeout != 0 {
+		C.osscb_upload_options_set_timeout_ms(handle, milliseconds(o.Timeout))
+	}
+	if o.CallbackRetry != 0 {
+		C.osscb_upload_options_set_callback_retry(handle, C.osscb_callback_retry(o.CallbackRetry))
+	}
+	if o.Threshold != nil {
+		C.osscb_upload_options_set_threshold(handle, C.uint64_t(*o.Threshold))
+	}
+	if o.PartSize != 0 {
+		C.osscb_upload_options_set_part_size(handle, C.uint64_t(o.PartSize))
+	}
+	if o.Parallel != 0 {
+		C.osscb_upload_options_set_parallel(handle, C.uint64_t(o.Parallel))
+	}
+	if o.Checkpoint != "" {
+		C.osscb_upload_options_set_checkpoint(handle, text(o.Checkpoint))
+	}
+	return handle
+}
+
 // CallbackOptions are the options of a [Callback]. The zero value of a field means its
 // default.
 type CallbackOptions struct {
@@ -697,6 +931,11 @@ type CallbackOptions struct {
 	//
 	// Default: false.
 	Unchecked bool
+
+	// Seals every upload, so that your application server can tell yours from a forger's.
+	//
+	// Default: nil, no seal.
+	Seal *SealOptions
 }
 
 // handOver gives C what is set. The caller frees the handle.
@@ -728,6 +967,116 @@ func (o *CallbackOptions) handOver() *C.osscb_callback_options {
 	}
 	if o.Unchecked {
 		C.osscb_callback_options_set_unchecked(handle, C.bool(o.Unchecked))
+	}
+	return handle
+}
+
+// VerifierOptions are the options of a [CallbackVerifier]. The zero value of a field means its
+// default.
+type VerifierOptions struct {
+	// Public keys to trust, as PEM text (SubjectPublicKeyInfo): an emulator's, or OSS's own to pin
+	// it. A signature by one is accepted whatever key URL the request names, and that URL is not
+	// contacted. A verifier with trusted keys trusts these alone, so that a test key that is left
+	// in a production configuration shows at once; see OfficialKeys.
+	//
+	// Default: none.
+	TrustedKeys []string
+
+	// Whether keys at OSS's own key URLs are trusted.
+	//
+	// Nil means the default; see [Ptr].
+	//
+	// Default: true without TrustedKeys, false with them.
+	OfficialKeys *bool
+
+	// Fetch a key by http where the request names http, instead of always by https. Whoever can
+	// alter such a fetch can forge callbacks.
+	//
+	// Default: false.
+	KeySchemeAsNamed bool
+
+	// Largest body of a callback request, in bytes.
+	//
+	// Default: 1048576 (1 MiB).
+	MaxBody uint64
+
+	// Accept requests whose `x-oss-signature-version` is another than 1.0, and check them as 1.0.
+	// OSS mentions a version 2.0 and describes it nowhere.
+	//
+	// Default: false.
+	AnySignatureVersion bool
+
+	// The callback body as it is given to OSS, with its `${…}`: tells which field holds what.
+	// Needed where a custom variable bears the name of one of OSS's, such as `operation`.
+	//
+	// Default: none: fields by OSS's own names, all others are custom variables; form or JSON by
+	// the request's Content-Type, which OSS does not sign.
+	Template string
+
+	// Body type of Template.
+	//
+	// Default: form. Range: only together with Template.
+	TemplateType BodyType
+
+	// Accept callbacks about this bucket alone, or about one of several. OSS signs callbacks for
+	// all its customers, about buckets of theirs.
+	//
+	// Default: any bucket.
+	Bucket []string
+
+	// Demand a seal, made with this secret or with one of several (for rotation).
+	//
+	// Default: none: seals are not checked. Range: at least 16 bytes each.
+	SealSecret []Secret
+
+	// In place of Template and TemplateType: those of this callback.
+	Callback *Callback
+
+	// Gets the PEM of official keys, in place of the library's own way. It replaces the fetching and the
+	// key that is built in, never the rule for key URLs: it is not called for a URL that is not OSS's.
+	// Set a short timeout and follow no redirects. Answers are remembered, failures for 30 s. It may be
+	// called by several goroutines at once.
+	//
+	// Default: nil: the present key is built in; another one is fetched from OSS's own host by https.
+	FetchKey func(url string) ([]byte, error) `json:"-"`
+
+	// Asked last, of every seal that is right, whether this is the first time: remember the nonce until
+	// it expires, and return false to refuse a replay. It must be atomic: of two calls with one nonce
+	// only one may get true.
+	//
+	// Default: nil: replays within the expiry are accepted.
+	FirstUse func(nonce string, expiresAt time.Time) bool `json:"-"`
+}
+
+// handOver gives C what is set. The caller frees the handle.
+func (o *VerifierOptions) handOver() *C.osscb_verifier_options {
+	handle := C.osscb_verifier_options_new()
+	for _, value := range o.TrustedKeys {
+		C.osscb_verifier_options_add_trusted_key(handle, text(value))
+	}
+	if o.OfficialKeys != nil {
+		C.osscb_verifier_options_set_official_keys(handle, C.bool(*o.OfficialKeys))
+	}
+	if o.KeySchemeAsNamed {
+		C.osscb_verifier_options_set_key_scheme_as_named(handle, C.bool(o.KeySchemeAsNamed))
+	}
+	if o.MaxBody != 0 {
+		C.osscb_verifier_options_set_max_body(handle, C.uint64_t(o.MaxBody))
+	}
+	if o.AnySignatureVersion {
+		C.osscb_verifier_options_set_any_signature_version(handle, C.bool(o.AnySignatureVersion))
+	}
+	if o.Template != "" {
+		C.osscb_verifier_options_set_template(handle, text(o.Template))
+	}
+	if o.TemplateType != 0 {
+		C.osscb_verifier_options_set_template_type(handle, C.osscb_body_type(o.TemplateType))
+	}
+	for _, value := range o.Bucket {
+		C.osscb_verifier_options_add_bucket(handle, text(value))
+	}
+	for _, value := range o.SealSecret {
+		C.osscb_verifier_options_add_seal_secret(handle, text(string(value)))
 	}
 	return handle
 }

@@ -16,12 +16,24 @@
  *    `_free(NULL)` does nothing. Frees cannot fail and never wait for the network.
  * 3. Text in is borrowed for the call only: UTF-8, pointer and length, no NUL needed (OSSCB_STR,
  *    osscb_str_of). Text that you own is an osscb_string, another type than the borrowed osscb_str. Text
- *    reached through a handle is a NUL-terminated `const char *`, borrowed until that handle is freed.
+ *    reached through a handle is a NUL-terminated `const char *`, borrowed until that handle is freed; an
+ *    osscb_event lends its text as osscb_str, as strangers may have put a NUL into it.
  * 4. Options are handles with setters, or a struct that begins with its size, never a growing argument list:
  *    a new option is a new function, and the ABI stays.
  * 5. Threads: a `const osscb_client *` may be used from many threads at once, and so may callbacks,
- *    signers and `const` cancel handles; everything else by one at a time. After fork() a client may be
- *    used in the child, which opens connections of its own. No function calls your code.
+ *    signers, sources, completion queues, verifiers, events and `const` cancel handles; everything else by
+ *    one at a time. After fork() a client may be used in the child, which opens connections of its own.
+ *
+ * The library calls your code only through the functions that you hand it: to read a source
+ * (osscb_read_function), to provide credentials (osscb_credentials_function) and to release a context
+ * (osscb_release_function), which happens on threads of the library's; to tell progress
+ * (osscb_progress_function), which happens on the thread of a call that blocks, and on one of the library's
+ * for a call that was started; and to fetch keys and to refuse replays (osscb_fetch_key_function,
+ * osscb_first_use_function), which happens on the thread that verifies. Each gets the context that came with
+ * it. They may call this library's functions, those of them that block only on the thread of a call that
+ * blocks; and they must return: no C++ exception, no longjmp and no end of the thread may pass through the
+ * library. What is lent to a call, data and functions alike, is let go when the call has returned or, if it
+ * was started, when its end is told by the completion queue.
  *
  * A handle that is NULL where one is needed is an error; accessors answer NULL with NULL, 0 or false.
  *
@@ -56,6 +68,17 @@
 
 /** Now, where a function wants a time. */
 #define OSSCB_NOW INT64_MIN
+/** The time of what does not end. */
+#define OSSCB_NEVER INT64_MAX
+/** A length or a total that is not known. */
+#define OSSCB_UNKNOWN UINT64_MAX
+/** No limit to waiting. */
+#define OSSCB_FOREVER UINT64_MAX
+
+/* There are file descriptors. */
+#if !defined(_WIN32)
+#define OSSCB_UNIX 1
+#endif
 
 
 /**
@@ -489,6 +512,82 @@ typedef int32_t osscb_body_type;
 #endif // __cplusplus
 
 /**
+ * What an `osscb_number` is.
+ */
+enum osscb_number_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The body does not name it.
+     */
+    OSSCB_NUMBER_ABSENT = 0,
+    /**
+     * The body names it, but OSS had no value: image sizes of what is not an image.
+     */
+    OSSCB_NUMBER_EMPTY = 1,
+    /**
+     * The body has something else than a number from 0 to 2^64 - 1.
+     */
+    OSSCB_NUMBER_INVALID = 2,
+    /**
+     * The number.
+     */
+    OSSCB_NUMBER_VALUE = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum osscb_number_kind osscb_number_kind;
+#else
+typedef int32_t osscb_number_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What kind of value a field was in the body. Of the form type all are text.
+ */
+enum osscb_field_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * There is no such field.
+     */
+    OSSCB_FIELD_NONE = 0,
+    /**
+     * Text: every value of a form, and JSON strings.
+     */
+    OSSCB_FIELD_TEXT = 1,
+    /**
+     * A JSON number.
+     */
+    OSSCB_FIELD_NUMBER = 2,
+    /**
+     * `true` or `false` in JSON.
+     */
+    OSSCB_FIELD_BOOL = 3,
+    /**
+     * `null` in JSON; the text is empty.
+     */
+    OSSCB_FIELD_NULL = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum osscb_field_kind osscb_field_kind;
+#else
+typedef int32_t osscb_field_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * An HTTP answer to a callback request: send its status, headers and body as they are. Freed by
+ * `osscb_answer_free`; what its functions return is borrowed until then.
+ */
+typedef struct osscb_answer osscb_answer;
+
+/**
  * What OSS shall tell the application server once the object is stored: checked and encoded.
  * It never changes: any number of threads may use one at once.
  */
@@ -516,9 +615,47 @@ typedef struct osscb_client osscb_client;
 typedef struct osscb_client_options osscb_client_options;
 
 /**
+ * Where calls that were started end. One queue serves any number of calls, clients and threads.
+ */
+typedef struct osscb_completions osscb_completions;
+
+/**
+ * What OSS says of an object whose callback it has confirmed. Freed by `osscb_confirmation_free`; what its
+ * functions return is borrowed until then.
+ */
+typedef struct osscb_confirmation osscb_confirmation;
+
+/**
+ * Where a credentials function puts what it got. It is yours for the length of that call only.
+ */
+typedef struct osscb_credentials osscb_credentials;
+
+/**
  * What went wrong. Freed by `osscb_error_free`; what its functions return is borrowed until then.
  */
 typedef struct osscb_error osscb_error;
+
+/**
+ * What a verified callback says of the upload. Freed by `osscb_event_free`; what its functions return is
+ * borrowed until then. It never changes: any number of threads may read one at once.
+ *
+ * Its texts are `osscb_str`: `ptr` NULL if the body does not name the variable at all, `len` 0 if OSS had
+ * no value for it. A NUL stands behind the text for `printf`; but one may stand in it too, so compare by
+ * `osscb_str_equals`, not by `strcmp`. All is UTF-8, with U+FFFD for what was none.
+ *
+ * How far each of these can be believed depends on the checks that were made: see docs/verifying.md.
+ */
+typedef struct osscb_event osscb_event;
+
+/**
+ * Where a function of yours says why it fails. It is yours for the length of that call only.
+ */
+typedef struct osscb_failure osscb_failure;
+
+/**
+ * Where a key function puts what it got. It is yours for the length of that call only.
+ */
+typedef struct osscb_key osscb_key;
 
 /**
  * Names and values in their order, such as headers or form fields.
@@ -531,7 +668,7 @@ typedef struct osscb_pairs osscb_pairs;
 typedef struct osscb_presigned osscb_presigned;
 
 /**
- * Options of one upload. All are optional.
+ * Options of one upload in one request. All are optional.
  */
 typedef struct osscb_put_options osscb_put_options;
 
@@ -558,8 +695,31 @@ typedef struct osscb_signer osscb_signer;
 typedef struct osscb_signer_options osscb_signer_options;
 
 /**
+ * What an upload reads. Memory, paths and regular files may be used by any number of uploads, also at
+ * once; a function, a pipe or a device can be read only once.
+ */
+typedef struct osscb_source osscb_source;
+
+/**
+ * Options of one upload of any size. All are optional.
+ */
+typedef struct osscb_upload_options osscb_upload_options;
+
+/**
+ * Verifies callback requests. Any number of threads may use one at once.
+ */
+typedef struct osscb_verifier osscb_verifier;
+
+/**
+ * Options of a verifier. All are optional.
+ */
+typedef struct osscb_verifier_options osscb_verifier_options;
+
+/**
  * Text that you lend: UTF-8, `len` bytes from `ptr`; it need not end with a NUL. `ptr` may be NULL if
  * `len` is 0, which means "no text" where a parameter is optional. See `OSSCB_STR` and `osscb_str_of`.
+ *
+ * Text that an `osscb_event` lends has this form too, as a NUL may stand in it.
  */
 typedef struct osscb_str {
     /**
@@ -587,6 +747,20 @@ typedef struct osscb_string {
 } osscb_string;
 
 /**
+ * Gets credentials, and hands them over by `osscb_credentials_set`. Returns false on failure, and then
+ * may say why by `osscb_failure_set`.
+ */
+typedef bool (*osscb_credentials_function)(void *context,
+                                           struct osscb_credentials *credentials,
+                                           struct osscb_failure *failure);
+
+/**
+ * Called with a context, once, when the library is done with it; not if the function that was to take
+ * the context over failed. It may be called on any thread, and must not wait for calls of this library.
+ */
+typedef void (*osscb_release_function)(void *context);
+
+/**
  * A name and its value. In a query, a value whose `ptr` is NULL makes a name without `=`.
  */
 typedef struct osscb_pair {
@@ -599,6 +773,72 @@ typedef struct osscb_pair {
      */
     struct osscb_str value;
 } osscb_pair;
+
+/**
+ * Reads the next bytes of a source into `buffer`, up to `capacity`. Returns how many they are, 0 at the
+ * end, or a negative number of your choice on failure, and then may say why by `osscb_failure_set`.
+ * Fewer bytes than `capacity` do not mean the end.
+ */
+typedef int64_t (*osscb_read_function)(void *context,
+                                       uint8_t *buffer,
+                                       size_t capacity,
+                                       struct osscb_failure *failure);
+
+/**
+ * How far an upload is. More members may come at its end: `size` says which are there.
+ */
+typedef struct osscb_progress {
+    /**
+     * Bytes that this struct has.
+     */
+    size_t size;
+    /**
+     * Bytes handed to the network, and bytes that were there from an earlier run. Never goes back.
+     */
+    uint64_t bytes_done;
+    /**
+     * Bytes of the whole; `OSSCB_UNKNOWN` for a stream of unknown length.
+     */
+    uint64_t bytes_total;
+    /**
+     * Parts that OSS has acknowledged; 0 for an upload in one request.
+     */
+    uint64_t parts_done;
+    /**
+     * Parts of the whole; `OSSCB_UNKNOWN` if not known; 0 for an upload in one request.
+     */
+    uint64_t parts_total;
+} osscb_progress;
+
+/**
+ * Is told how far an upload is: at its beginning, ten times a second while bytes move, and at its end.
+ * Returns whether to go on: false ends the upload with `OSSCB_STATUS_CANCELLED`, unless it is complete.
+ * It is called by one thread at a time, the one that drives the upload: the caller's own for a call that
+ * blocks, one of the library's for a call that was started; there it holds up other calls, so be quick.
+ */
+typedef bool (*osscb_progress_function)(void *context, const struct osscb_progress *progress);
+
+/**
+ * The end of a call. `reply` and `error` are yours.
+ */
+typedef struct osscb_completion {
+    /**
+     * What the call was started with.
+     */
+    uint64_t tag;
+    /**
+     * The answer, freed by `osscb_reply_free`; NULL unless `status` is `OSSCB_STATUS_OK`.
+     */
+    struct osscb_reply *reply;
+    /**
+     * What went wrong, freed by `osscb_error_free`; NULL if `status` is `OSSCB_STATUS_OK`.
+     */
+    struct osscb_error *error;
+    /**
+     * What the call came to.
+     */
+    osscb_status status;
+} osscb_completion;
 
 /**
  * Bytes that a handle lends: they stay until the handle is freed.
@@ -661,6 +901,46 @@ typedef struct osscb_sign_request {
     size_t additional_headers_count;
 } osscb_sign_request;
 
+/**
+ * Gets the PEM of the key behind `url`, a NUL-terminated official key URL, and hands it over by
+ * `osscb_key_set`. Returns false on failure, and then may say why by `osscb_failure_set`. Set a short
+ * timeout, follow no redirects, and read no more than 16 KiB: longer answers are refused.
+ *
+ * Runs on the thread that verifies, and so on several at once. It must not verify by the verifier that it
+ * belongs to, which would wait for itself.
+ */
+typedef bool (*osscb_fetch_key_function)(void *context,
+                                         const char *url,
+                                         struct osscb_key *key,
+                                         struct osscb_failure *failure);
+
+/**
+ * Asked last, of every seal that is right, whether this is the first time. `nonce` is NUL-terminated;
+ * remember it until `expires_at`, in seconds since 1970 (UTC). Return false to refuse a replay. It must be
+ * atomic: of two calls with one nonce only one may get true.
+ *
+ * Runs on the thread that verifies, and so on several at once.
+ */
+typedef bool (*osscb_first_use_function)(void *context, const char *nonce, int64_t expires_at);
+
+/**
+ * A number in a callback body, or why there is none.
+ */
+typedef struct osscb_number {
+    /**
+     * Whether there is one.
+     */
+    osscb_number_kind kind;
+    /**
+     * The number, with `OSSCB_NUMBER_VALUE`; else 0.
+     */
+    uint64_t value;
+    /**
+     * What stands there instead, with `OSSCB_NUMBER_INVALID`; else `ptr` is NULL.
+     */
+    struct osscb_str text;
+} osscb_number;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -694,6 +974,12 @@ osscb_status osscb_debug_panic(struct osscb_error **error);
 struct osscb_str osscb_str_of(const char *text);
 
 /**
+ * Whether two texts are the same, byte for byte, also behind a NUL. "No text" equals only itself, not
+ * the empty text.
+ */
+bool osscb_str_equals(struct osscb_str one, struct osscb_str other);
+
+/**
  * Frees a text, and leaves an empty one behind, so that freeing it again does nothing.
  */
 void osscb_string_free(struct osscb_string *string);
@@ -725,6 +1011,12 @@ bool osscb_error_is_retryable(const struct osscb_error *error);
 void osscb_error_free(struct osscb_error *error);
 
 /**
+ * Says why your function fails; what the text says becomes part of the error's message, so no secret
+ * may be in it. Text that is not UTF-8 is taken as well as it can be. The last call counts.
+ */
+void osscb_failure_set(struct osscb_failure *failure, struct osscb_str message);
+
+/**
  * Options with nothing set. Freed by `osscb_client_options_free`.
  *
  * Setters copy what they are given, and the last call counts. They cannot fail: a value that cannot be
@@ -749,6 +1041,19 @@ struct osscb_put_options *osscb_put_options_new(void);
  * Frees options.
  */
 void osscb_put_options_free(struct osscb_put_options *options);
+
+/**
+ * Options with nothing set. Freed by `osscb_upload_options_free`.
+ *
+ * Setters copy what they are given, and the last call counts. They cannot fail: a value that cannot be
+ * taken, such as text that is not UTF-8, is reported by the upload.
+ */
+struct osscb_upload_options *osscb_upload_options_new(void);
+
+/**
+ * Frees options.
+ */
+void osscb_upload_options_free(struct osscb_upload_options *options);
 
 /**
  * Options with nothing set. Freed by `osscb_callback_options_free`.
@@ -1104,6 +1409,201 @@ void osscb_put_options_set_timeout_ms(struct osscb_put_options *options, uint64_
 void osscb_put_options_set_callback_retry(struct osscb_put_options *options, osscb_callback_retry value);
 
 /**
+ * Media type of the object.
+ *
+ * Default: guessed from the key's extension; `application/octet-stream` when it tells nothing.
+ */
+void osscb_upload_options_set_content_type(struct osscb_upload_options *options, struct osscb_str value);
+
+/**
+ * Base64 of the data's MD5, which OSS checks; `auto` has it computed.
+ *
+ * Default: none: the CRC-64 is checked anyway.
+ */
+void osscb_upload_options_set_content_md5(struct osscb_upload_options *options, struct osscb_str value);
+
+/**
+ * `Cache-Control` that OSS serves with the object.
+ *
+ * Default: none.
+ */
+void osscb_upload_options_set_cache_control(struct osscb_upload_options *options, struct osscb_str value);
+
+/**
+ * `Content-Disposition` that OSS serves with the object.
+ *
+ * Default: none.
+ */
+void osscb_upload_options_set_content_disposition(struct osscb_upload_options *options,
+                                                  struct osscb_str value);
+
+/**
+ * `Content-Encoding` that OSS serves with the object. The data is stored as given.
+ *
+ * Default: none.
+ */
+void osscb_upload_options_set_content_encoding(struct osscb_upload_options *options, struct osscb_str value);
+
+/**
+ * `Expires` that OSS serves with the object, as an HTTP date.
+ *
+ * Default: none.
+ */
+void osscb_upload_options_set_expires(struct osscb_upload_options *options, struct osscb_str value);
+
+/**
+ * Who may read or write the object.
+ *
+ * Default: the bucket's.
+ */
+void osscb_upload_options_set_acl(struct osscb_upload_options *options, osscb_object_acl value);
+
+/**
+ * Storage class of the object.
+ *
+ * Default: the bucket's.
+ */
+void osscb_upload_options_set_storage_class(struct osscb_upload_options *options, osscb_storage_class value);
+
+/**
+ * Tags of the object; names and values are percent-encoded for you.
+ *
+ * Adds one pair; call it again for more.
+ *
+ * Default: none. Range: at most 10.
+ */
+void osscb_upload_options_add_tag(struct osscb_upload_options *options,
+                                  struct osscb_str name,
+                                  struct osscb_str value);
+
+/**
+ * User metadata, sent as `x-oss-meta-NAME`. Names are letters, digits and `-`, and are
+ * lowercased; values are visible ASCII.
+ *
+ * Adds one pair; call it again for more.
+ *
+ * Default: none. Range: at most 8 KB together.
+ */
+void osscb_upload_options_add_meta(struct osscb_upload_options *options,
+                                   struct osscb_str name,
+                                   struct osscb_str value);
+
+/**
+ * How OSS encrypts the object at rest.
+ *
+ * Default: the bucket's.
+ */
+void osscb_upload_options_set_server_side_encryption(struct osscb_upload_options *options,
+                                                     osscb_server_side_encryption value);
+
+/**
+ * KMS key id, with `server_side_encryption` KMS.
+ *
+ * Default: the default KMS key.
+ */
+void osscb_upload_options_set_server_side_encryption_key_id(struct osscb_upload_options *options,
+                                                            struct osscb_str value);
+
+/**
+ * Algorithm for the data itself, with `server_side_encryption` KMS.
+ *
+ * Default: AES256.
+ */
+void osscb_upload_options_set_server_side_data_encryption(struct osscb_upload_options *options,
+                                                          osscb_server_side_data_encryption value);
+
+/**
+ * Refuse the upload (409 `FileAlreadyExists`) if the key is taken. OSS ignores it in versioned
+ * buckets.
+ *
+ * Default: false.
+ */
+void osscb_upload_options_set_forbid_overwrite(struct osscb_upload_options *options, bool value);
+
+/**
+ * Bandwidth limit that OSS applies to this upload, in bit/s.
+ *
+ * Default: none. Range: 819200 to 838860800.
+ */
+void osscb_upload_options_set_traffic_limit(struct osscb_upload_options *options, uint64_t value);
+
+/**
+ * Further request headers, sent and signed as they are. Those that the library sets itself are
+ * refused.
+ *
+ * Adds one pair; call it again for more.
+ *
+ * Default: none.
+ */
+void osscb_upload_options_add_header(struct osscb_upload_options *options,
+                                     struct osscb_str name,
+                                     struct osscb_str value);
+
+/**
+ * Whether the callback travels in headers or in the URL's query.
+ *
+ * Default: header.
+ */
+void osscb_upload_options_set_callback_in(struct osscb_upload_options *options,
+                                          osscb_callback_placement value);
+
+/**
+ * Longest time for this call, in place of the client's.
+ *
+ * In milliseconds.
+ *
+ * Default: the client's. Range: above 0.
+ */
+void osscb_upload_options_set_timeout_ms(struct osscb_upload_options *options, uint64_t value);
+
+/**
+ * What to do when the request was handed over whole and its answer was lost, so that the
+ * callback may have been made. `if_not_stored` looks (HeadObject, which the key must be
+ * allowed to do): what is not stored is sent again, what is stored ends with
+ * `outcome_unknown`. `never` ends with the error. `always` sends again, and the application
+ * server must bear a second callback for one upload.
+ *
+ * Default: if_not_stored.
+ */
+void osscb_upload_options_set_callback_retry(struct osscb_upload_options *options,
+                                             osscb_callback_retry value);
+
+/**
+ * Sources shorter than this many bytes go in one PutObject, others in parts. Sources of
+ * unknown length go in parts, unless they end within the first one.
+ *
+ * Default: 16777216 (16 MiB). Range: at most 5368709120 (5 GiB).
+ */
+void osscb_upload_options_set_threshold(struct osscb_upload_options *options, uint64_t value);
+
+/**
+ * Bytes in a part. Without it, parts are as large as 10,000 of them must be to hold the
+ * source; those of a source of unknown length double with every thousandth.
+ *
+ * Default: 8388608 (8 MiB), or what the source needs. Range: 102400 (100 KiB) to 5368709120 (5
+ * GiB).
+ */
+void osscb_upload_options_set_part_size(struct osscb_upload_options *options, uint64_t value);
+
+/**
+ * How many parts are under way at once. A file is read piece by piece; any other stream takes
+ * this many parts and one more of memory.
+ *
+ * Default: 4. Range: 1 to 64.
+ */
+void osscb_upload_options_set_parallel(struct osscb_upload_options *options, uint64_t value);
+
+/**
+ * Path of a file that remembers the upload, so that one that was cancelled, failed or killed
+ * goes on where it was when the same call is made again. It holds no secret, is replaced as a
+ * whole, and is removed in the end. Needs a source that is a path. Without it, an upload that
+ * fails is aborted, and OSS keeps no parts.
+ *
+ * Default: none.
+ */
+void osscb_upload_options_set_checkpoint(struct osscb_upload_options *options, struct osscb_str value);
+
+/**
  * Template of the request body, sent as you wrote it with `${…}` replaced: `k=v&…` for the
  * form type, JSON text for the JSON type (OSS puts quotes around strings itself).
  *
@@ -1184,6 +1684,83 @@ void osscb_callback_options_set_policy(struct osscb_callback_options *options, s
  * Default: false.
  */
 void osscb_callback_options_set_unchecked(struct osscb_callback_options *options, bool value);
+
+/**
+ * Public keys to trust, as PEM text (SubjectPublicKeyInfo): an emulator's, or OSS's own to pin
+ * it. A signature by one is accepted whatever key URL the request names, and that URL is not
+ * contacted. A verifier with trusted keys trusts these alone, so that a test key that is left
+ * in a production configuration shows at once; see `official_keys`.
+ *
+ * Adds one; call it again for more.
+ *
+ * Default: none.
+ */
+void osscb_verifier_options_add_trusted_key(struct osscb_verifier_options *options, struct osscb_str value);
+
+/**
+ * Whether keys at OSS's own key URLs are trusted.
+ *
+ * Default: true without `trusted_keys`, false with them.
+ */
+void osscb_verifier_options_set_official_keys(struct osscb_verifier_options *options, bool value);
+
+/**
+ * Fetch a key by http where the request names http, instead of always by https. Whoever can
+ * alter such a fetch can forge callbacks.
+ *
+ * Default: false.
+ */
+void osscb_verifier_options_set_key_scheme_as_named(struct osscb_verifier_options *options, bool value);
+
+/**
+ * Largest body of a callback request, in bytes.
+ *
+ * Default: 1048576 (1 MiB).
+ */
+void osscb_verifier_options_set_max_body(struct osscb_verifier_options *options, uint64_t value);
+
+/**
+ * Accept requests whose `x-oss-signature-version` is another than 1.0, and check them as 1.0.
+ * OSS mentions a version 2.0 and describes it nowhere.
+ *
+ * Default: false.
+ */
+void osscb_verifier_options_set_any_signature_version(struct osscb_verifier_options *options, bool value);
+
+/**
+ * The callback body as it is given to OSS, with its `${…}`: tells which field holds what.
+ * Needed where a custom variable bears the name of one of OSS's, such as `operation`.
+ *
+ * Default: none: fields by OSS's own names, all others are custom variables; form or JSON by
+ * the request's Content-Type, which OSS does not sign.
+ */
+void osscb_verifier_options_set_template(struct osscb_verifier_options *options, struct osscb_str value);
+
+/**
+ * Body type of `template`.
+ *
+ * Default: form. Range: only together with `template`.
+ */
+void osscb_verifier_options_set_template_type(struct osscb_verifier_options *options, osscb_body_type value);
+
+/**
+ * Accept callbacks about this bucket alone, or about one of several. OSS signs callbacks for
+ * all its customers, about buckets of theirs.
+ *
+ * Adds one; call it again for more.
+ *
+ * Default: any bucket.
+ */
+void osscb_verifier_options_add_bucket(struct osscb_verifier_options *options, struct osscb_str value);
+
+/**
+ * Demand a seal, made with this secret or with one of several (for rotation).
+ *
+ * Adds one; call it again for more.
+ *
+ * Default: none: seals are not checked. Range: at least 16 bytes each.
+ */
+void osscb_verifier_options_add_seal_secret(struct osscb_verifier_options *options, struct osscb_str value);
 
 /**
  * Which argument or callback member is wrong, such as `callback.body`.
@@ -1300,6 +1877,35 @@ int32_t osscb_error_callback_status(const struct osscb_error *error);
 const char *osscb_error_reason(const struct osscb_error *error);
 
 /**
+ * Hands credentials over, from within a credentials function. The texts are copied; your copies are
+ * yours to wipe.
+ *
+ * `security_token`: the STS token of temporary credentials, or `OSSCB_NO_STR`.
+ * `expires_at`: when they end, in seconds since 1970 (UTC); the function is asked for new ones five
+ * minutes before, or when three quarters of a shorter life are over. `OSSCB_NEVER` if they do not end, or
+ * you do not know; those with a token are then asked for again every 15 minutes.
+ */
+void osscb_credentials_set(struct osscb_credentials *credentials,
+                           struct osscb_str access_key_id,
+                           struct osscb_str access_key_secret,
+                           struct osscb_str security_token,
+                           int64_t expires_at);
+
+/**
+ * Has a function of yours provide the credentials, in place of the options for them. It is asked by the
+ * first call that needs them, and again before they expire; on a thread of the library's, one call at a
+ * time, while other calls go on with those that they have. It may take a while. When it fails, calls
+ * that need credentials end with `OSSCB_STATUS_CREDENTIALS` and its message.
+ *
+ * `context`: passed to `provide`, and to `release`, which may be NULL, once these options and all
+ * clients made of them are freed and `provide` is not called any more.
+ */
+void osscb_client_options_set_credentials_function(struct osscb_client_options *options,
+                                                   osscb_credentials_function provide,
+                                                   osscb_release_function release,
+                                                   void *context);
+
+/**
  * Checks a callback and encodes it. Freed by `osscb_callback_free`.
  *
  * `url`: where OSS sends the callback; up to five, joined by `;`. Empty with the option `policy`.
@@ -1410,8 +2016,66 @@ const char *osscb_client_endpoint(const struct osscb_client *client);
 const char *osscb_client_region(const struct osscb_client *client);
 
 /**
- * Uploads an object, has OSS call the application server, and returns its answer. Blocks until then;
- * no function of yours is called.
+ * Frees a client. Calls that other threads have under way go on to their end; none may begin after.
+ */
+void osscb_client_free(struct osscb_client *client);
+
+/**
+ * `len` bytes of memory, sent from where they lie, not copied. They must stay as they are until
+ * `release` is called with `context`; without `release` (NULL), until the source is freed and the calls
+ * that use it are over. Freed by `osscb_source_free`.
+ */
+osscb_status osscb_source_of_memory(const void *data,
+                                    size_t len,
+                                    osscb_release_function release,
+                                    void *context,
+                                    struct osscb_source **source,
+                                    struct osscb_error **error);
+
+/**
+ * The whole file under a path, which is opened when an upload begins. One that cannot be opened, or
+ * changes while it is read, fails the upload with `OSSCB_STATUS_SOURCE`. Freed by `osscb_source_free`.
+ *
+ * `path`: UTF-8; on Unix any bytes but NUL.
+ */
+osscb_status osscb_source_of_path(struct osscb_str path,
+                                  struct osscb_source **source,
+                                  struct osscb_error **error);
+
+#if defined(OSSCB_UNIX)
+/**
+ * What is left of an open file, from its position to its end; what is no regular file (a pipe, a
+ * device) is read as a stream of unknown length. The descriptor is duplicated: close yours when you
+ * like; the position of a regular file does not move. Freed by `osscb_source_free`.
+ */
+osscb_status osscb_source_of_fd(int fd, struct osscb_source **source, struct osscb_error **error);
+#endif
+
+/**
+ * What a function of yours gives, once. `read` is called on a thread of the library's, by one at a time,
+ * straight into the buffer that is sent; never again after it returned 0 or failed; and never once the
+ * call that uses the source has returned or completed, which waits for a `read` that is under way.
+ * Freed by `osscb_source_free`.
+ *
+ * `length`: bytes in all; less or more is then an error of kind `source`, and nothing is stored.
+ * `OSSCB_UNKNOWN` if you do not know.
+ * `context`: passed to `read`. `release`: may be NULL; else called with `context` once `read` is not
+ * called any more: when the upload that read it is over, or the source is freed unread.
+ */
+osscb_status osscb_source_of_function(osscb_read_function read,
+                                      uint64_t length,
+                                      osscb_release_function release,
+                                      void *context,
+                                      struct osscb_source **source,
+                                      struct osscb_error **error);
+
+/**
+ * Frees a source. Calls that use it go on.
+ */
+void osscb_source_free(struct osscb_source *source);
+
+/**
+ * Uploads an object, has OSS call the application server, and returns its answer. Blocks until then.
  *
  * `data`: `data_len` bytes, sent from where they lie, not copied; nothing reads them any more once the
  * call has returned, however it ended. May be NULL if `data_len` is 0.
@@ -1420,8 +2084,9 @@ const char *osscb_client_region(const struct osscb_client *client);
  * `reply`: the answer, freed by `osscb_reply_free`.
  *
  * With `OSSCB_STATUS_CALLBACK_FAILED` the object is stored, and the error has its ETag; with
+ * `OSSCB_STATUS_OUTCOME_UNKNOWN` too, but what the callback came to is not known; with
  * `OSSCB_STATUS_INVALID_ARGUMENT` and `OSSCB_STATUS_CREDENTIALS` nothing was sent. Other failures:
- * `OSSCB_STATUS_NETWORK`, `_TIMEOUT`, `_INTEGRITY`, `_SERVICE`, `_CANCELLED`.
+ * `OSSCB_STATUS_NETWORK`, `_TIMEOUT`, `_INTEGRITY`, `_SERVICE`, `_SOURCE`, `_CANCELLED`.
  */
 osscb_status osscb_put_object_with_callback(const struct osscb_client *client,
                                             struct osscb_str bucket,
@@ -1435,9 +2100,139 @@ osscb_status osscb_put_object_with_callback(const struct osscb_client *client,
                                             struct osscb_error **error);
 
 /**
- * Frees a client. Calls that other threads have under way go on to their end; none may begin after.
+ * As `osscb_put_object_with_callback`, in one request of at most 5 GiB, from a source that is read while
+ * it is sent, in pieces of 256 KiB.
+ *
+ * What fails is tried again where that is safe; not so after the first byte of a stream was read, which
+ * cannot be had twice. If the source cannot be read: `OSSCB_STATUS_SOURCE`, and nothing is stored.
  */
-void osscb_client_free(struct osscb_client *client);
+osscb_status osscb_put_source_with_callback(const struct osscb_client *client,
+                                            struct osscb_str bucket,
+                                            struct osscb_str key,
+                                            const struct osscb_source *source,
+                                            const struct osscb_callback *callback,
+                                            const struct osscb_put_options *options,
+                                            const struct osscb_cancel *cancel,
+                                            struct osscb_reply **reply,
+                                            struct osscb_error **error);
+
+/**
+ * Uploads a source of any size: in one request below the option `threshold`, in parts above it. OSS
+ * calls the application server once, when the object is whole, and its answer is returned. Blocks until
+ * then.
+ *
+ * An upload in parts that ends with an error is aborted, so that OSS keeps no parts, unless it has the
+ * option `checkpoint`: then the same call goes on where this one ended.
+ *
+ * `progress`: may be NULL; else told how far the upload is, with `progress_context`.
+ * The rest, and failures: as for `osscb_put_object_with_callback` and `osscb_put_source_with_callback`.
+ */
+osscb_status osscb_upload_file_with_callback(const struct osscb_client *client,
+                                             struct osscb_str bucket,
+                                             struct osscb_str key,
+                                             const struct osscb_source *source,
+                                             const struct osscb_callback *callback,
+                                             const struct osscb_upload_options *options,
+                                             const struct osscb_cancel *cancel,
+                                             osscb_progress_function progress,
+                                             void *progress_context,
+                                             struct osscb_reply **reply,
+                                             struct osscb_error **error);
+
+/**
+ * An empty queue. Freed by `osscb_completions_free`.
+ */
+struct osscb_completions *osscb_completions_new(void);
+
+/**
+ * Waits until a call has ended, and fetches all that have, up to `capacity`, in the order in which they
+ * ended. Any number of threads may wait at once; each end is fetched once.
+ *
+ * `completions`: room for `capacity` ends, at least 1; `*count` of them are filled.
+ * `timeout_ms`: how long to wait at most, in milliseconds: 0 looks and does not wait, `OSSCB_FOREVER`
+ * waits until there is something to tell. When the time is over `*count` is 0, which is no failure.
+ *
+ * Fails with `OSSCB_STATUS_CANCELLED` once the queue is closed and the ends of all its calls have been
+ * fetched.
+ */
+osscb_status osscb_completions_wait(const struct osscb_completions *queue,
+                                    struct osscb_completion *completions,
+                                    size_t capacity,
+                                    uint64_t timeout_ms,
+                                    size_t *count,
+                                    struct osscb_error **error);
+
+/**
+ * How many calls have been started and their ends not been fetched.
+ */
+size_t osscb_completions_pending(const struct osscb_completions *queue);
+
+/**
+ * Lets no more calls begin with the queue. Those under way go on (cancel them if you like), and
+ * `osscb_completions_wait` goes on to give their ends; after the last of them it fails with
+ * `OSSCB_STATUS_CANCELLED`, in every thread that waits. May be called from any thread, and more than once.
+ */
+void osscb_completions_close(const struct osscb_completions *queue);
+
+/**
+ * Frees a queue in which no thread waits. Calls under way go on, and nobody learns how they end: what
+ * was lent to them must stay until its release function is called. To end in order, close the queue and
+ * wait until it fails with `OSSCB_STATUS_CANCELLED`.
+ */
+void osscb_completions_free(struct osscb_completions *queue);
+
+/**
+ * Starts `osscb_put_object_with_callback` and returns at once. When the call has ended and nothing reads
+ * `data` any more, `completions` gets its end, with `tag`; until then `data` must stay as it is. Text and
+ * handles are only needed for this call. Any number of calls can be under way.
+ *
+ * If this fails, nothing was started and no end will come. What the call itself has to say, refused
+ * arguments included, comes by the queue.
+ */
+osscb_status osscb_start_put_object_with_callback(const struct osscb_client *client,
+                                                  struct osscb_str bucket,
+                                                  struct osscb_str key,
+                                                  const void *data,
+                                                  size_t data_len,
+                                                  const struct osscb_callback *callback,
+                                                  const struct osscb_put_options *options,
+                                                  const struct osscb_cancel *cancel,
+                                                  const struct osscb_completions *completions,
+                                                  uint64_t tag,
+                                                  struct osscb_error **error);
+
+/**
+ * Starts `osscb_put_source_with_callback`, as `osscb_start_put_object_with_callback` does. The source
+ * may be freed; what it lends must stay until the call's end is told, or its release function is called.
+ */
+osscb_status osscb_start_put_source_with_callback(const struct osscb_client *client,
+                                                  struct osscb_str bucket,
+                                                  struct osscb_str key,
+                                                  const struct osscb_source *source,
+                                                  const struct osscb_callback *callback,
+                                                  const struct osscb_put_options *options,
+                                                  const struct osscb_cancel *cancel,
+                                                  const struct osscb_completions *completions,
+                                                  uint64_t tag,
+                                                  struct osscb_error **error);
+
+/**
+ * Starts `osscb_upload_file_with_callback`, as `osscb_start_put_source_with_callback` does.
+ *
+ * `progress`: may be NULL; else called with `progress_context` until the call's end is told.
+ */
+osscb_status osscb_start_upload_file_with_callback(const struct osscb_client *client,
+                                                   struct osscb_str bucket,
+                                                   struct osscb_str key,
+                                                   const struct osscb_source *source,
+                                                   const struct osscb_callback *callback,
+                                                   const struct osscb_upload_options *options,
+                                                   const struct osscb_cancel *cancel,
+                                                   osscb_progress_function progress,
+                                                   void *progress_context,
+                                                   const struct osscb_completions *completions,
+                                                   uint64_t tag,
+                                                   struct osscb_error **error);
 
 /**
  * The callback body: what the application server answered, byte for byte. It may hold anything.
@@ -1686,6 +2481,430 @@ const char *osscb_presigned_string_to_sign(const struct osscb_presigned *presign
  * Frees a signed URL.
  */
 void osscb_presigned_free(struct osscb_presigned *presigned);
+
+/**
+ * Hands a key over, from within a key function: `pem_len` bytes, copied. The last call counts.
+ */
+void osscb_key_set(struct osscb_key *key, const void *pem, size_t pem_len);
+
+/**
+ * Options with nothing set. Freed by `osscb_verifier_options_free`.
+ *
+ * Setters copy what they are given, and the last call counts. They cannot fail: a value that cannot be
+ * taken, such as text that is not UTF-8, is reported by `osscb_verifier_new`.
+ */
+struct osscb_verifier_options *osscb_verifier_options_new(void);
+
+/**
+ * The template, and its type, of a callback of this library: in place of
+ * `osscb_verifier_options_set_template`.
+ */
+void osscb_verifier_options_set_callback(struct osscb_verifier_options *options,
+                                         const struct osscb_callback *callback);
+
+/**
+ * Gets the PEM of official keys by a function of yours, in place of this library's own way.
+ *
+ * It replaces the fetching and the key that is built in, never the rule for key URLs: it is not called for
+ * a URL that is not OSS's. Its answers are remembered, failures for 30 s. Verifications wait for it; when
+ * it fails, they end with reason `key_unavailable` and its message.
+ *
+ * `context`: passed to `fetch_key`, and to `release`, which may be NULL, once these options and all
+ * verifiers made of them are freed, or at once if `fetch_key` is NULL.
+ *
+ * Default: the present key is built in; another one is fetched from OSS's own host by https within 5 s,
+ * following no redirect, through the proxy of the environment (`HTTPS_PROXY`).
+ */
+void osscb_verifier_options_set_fetch_key(struct osscb_verifier_options *options,
+                                          osscb_fetch_key_function fetch_key,
+                                          osscb_release_function release,
+                                          void *context);
+
+/**
+ * Refuses replays by a function of yours. It needs a seal secret.
+ *
+ * `context`: passed to `first_use`, and to `release`, which may be NULL, once these options and all
+ * verifiers made of them are freed, or at once if `first_use` is NULL.
+ *
+ * Default: none; replays within the expiry are accepted.
+ */
+void osscb_verifier_options_set_first_use(struct osscb_verifier_options *options,
+                                          osscb_first_use_function first_use,
+                                          osscb_release_function release,
+                                          void *context);
+
+/**
+ * Frees options. Verifiers made with them stay.
+ */
+void osscb_verifier_options_free(struct osscb_verifier_options *options);
+
+/**
+ * Checks the options and makes a verifier. Nothing is sent. Freed by `osscb_verifier_free`.
+ *
+ * `options`: may be NULL; the default needs no settings and, for OSS's present key, no network.
+ *
+ * Fails with `OSSCB_STATUS_INVALID_ARGUMENT` for a key that is not an RSA public key, a template that
+ * cannot be read backwards, a secret under 16 bytes, a `first_use` without a secret, or if no key is
+ * trusted at all.
+ */
+osscb_status osscb_verifier_new(const struct osscb_verifier_options *options,
+                                struct osscb_verifier **verifier,
+                                struct osscb_error **error);
+
+/**
+ * Verifies a callback request and tells what it says. It may wait for a key to be fetched.
+ *
+ * `method`: `POST` of the request line.
+ * `target`: the raw request target with its query, such as `/cb?id=1`; a whole URL is read as its path and
+ * query.
+ * `headers`: all `headers_count` of the request as they arrived. They, method and target need not be UTF-8.
+ * `body`: the `body_len` raw bytes; NULL if there are none.
+ * `event`: freed by `osscb_event_free`.
+ *
+ * Fails with `OSSCB_STATUS_VERIFICATION`: `osscb_error_reason` says which check failed and, where it can
+ * be told, `osscb_error_hint` the accident that explains it. Both are for your log: to the sender, answer
+ * `osscb_answer_new_refusal`.
+ */
+osscb_status osscb_verifier_verify(const struct osscb_verifier *verifier,
+                                   struct osscb_str method,
+                                   struct osscb_str target,
+                                   const struct osscb_pair *headers,
+                                   size_t headers_count,
+                                   const void *body,
+                                   size_t body_len,
+                                   struct osscb_event **event,
+                                   struct osscb_error **error);
+
+/**
+ * `osscb_verifier_verify` at a given time, which only a seal's expiry depends on.
+ *
+ * `time`: seconds since 1970 (UTC), or `OSSCB_NOW`.
+ */
+osscb_status osscb_verifier_verify_at(const struct osscb_verifier *verifier,
+                                      struct osscb_str method,
+                                      struct osscb_str target,
+                                      const struct osscb_pair *headers,
+                                      size_t headers_count,
+                                      const void *body,
+                                      size_t body_len,
+                                      int64_t time,
+                                      struct osscb_event **event,
+                                      struct osscb_error **error);
+
+/**
+ * Verifies the signature only, not the body or the seal: for bodies that are neither form nor JSON.
+ * Arguments and failures are those of `osscb_verifier_verify`.
+ */
+osscb_status osscb_verifier_verify_signature(const struct osscb_verifier *verifier,
+                                             struct osscb_str method,
+                                             struct osscb_str target,
+                                             const struct osscb_pair *headers,
+                                             size_t headers_count,
+                                             const void *body,
+                                             size_t body_len,
+                                             struct osscb_error **error);
+
+/**
+ * Largest body of a callback request that the verifier accepts, in bytes: who reads a request need not
+ * read on. 0 for NULL.
+ */
+size_t osscb_verifier_max_body(const struct osscb_verifier *verifier);
+
+/**
+ * Frees a verifier. Verifications that other threads have under way go on to their end; none may begin
+ * after. Events stay.
+ */
+void osscb_verifier_free(struct osscb_verifier *verifier);
+
+/**
+ * Understands a body, without verifying anything: for a body that was verified elsewhere. Freed by
+ * `osscb_event_free`.
+ *
+ * `body_template`: the callback body as it was given to OSS, with its `${...}`. With `ptr` NULL, fields go by
+ * OSS's own names (`bucket`, `object`, ...), and all others are custom variables.
+ *
+ * Fails with `OSSCB_STATUS_VERIFICATION`, reason `malformed_body`, for a body that is not of that type,
+ * does not fit the template, contradicts itself, or has more than 1024 fields or 16 levels of nesting; with
+ * `OSSCB_STATUS_INVALID_ARGUMENT` for a template that cannot be read backwards.
+ */
+osscb_status osscb_event_parse(const void *body,
+                               size_t body_len,
+                               osscb_body_type body_type,
+                               struct osscb_str body_template,
+                               struct osscb_event **event,
+                               struct osscb_error **error);
+
+/**
+ * Name of the bucket.
+ */
+struct osscb_str osscb_event_bucket(const struct osscb_event *event);
+
+/**
+ * The object's key, decoded.
+ */
+struct osscb_str osscb_event_key(const struct osscb_event *event);
+
+/**
+ * The object's ETag, without quotes.
+ */
+struct osscb_str osscb_event_etag(const struct osscb_event *event);
+
+/**
+ * The object's size in bytes; of a multipart upload the whole.
+ */
+struct osscb_number osscb_event_size(const struct osscb_event *event);
+
+/**
+ * The object's Content-Type.
+ */
+struct osscb_str osscb_event_mime_type(const struct osscb_event *event);
+
+/**
+ * The object's CRC-64.
+ */
+struct osscb_number osscb_event_crc64(const struct osscb_event *event);
+
+/**
+ * Base64 of the object's MD5. OSS fills it in for PutObject and PostObject only.
+ */
+struct osscb_str osscb_event_content_md5(const struct osscb_event *event);
+
+/**
+ * Width of an image in pixels.
+ */
+struct osscb_number osscb_event_image_width(const struct osscb_event *event);
+
+/**
+ * Height of an image in pixels.
+ */
+struct osscb_number osscb_event_image_height(const struct osscb_event *event);
+
+/**
+ * Format of an image, such as `jpg`; empty for what is not an image.
+ */
+struct osscb_str osscb_event_image_format(const struct osscb_event *event);
+
+/**
+ * Address that the upload came from.
+ */
+struct osscb_str osscb_event_client_ip(const struct osscb_event *event);
+
+/**
+ * VPC that the upload came from; empty if it came from none.
+ */
+struct osscb_str osscb_event_vpc_id(const struct osscb_event *event);
+
+/**
+ * OSS's id of the upload request.
+ */
+struct osscb_str osscb_event_request_id(const struct osscb_event *event);
+
+/**
+ * Name of the upload's API, such as `PutObject`.
+ */
+struct osscb_str osscb_event_operation(const struct osscb_event *event);
+
+/**
+ * A custom variable, by its name with or without `x:`; `ptr` NULL if there is none of that name.
+ */
+struct osscb_str osscb_event_variable(const struct osscb_event *event, struct osscb_str name);
+
+/**
+ * How many custom variables there are. The seal is not among them.
+ */
+size_t osscb_event_variable_count(const struct osscb_event *event);
+
+/**
+ * The name of a custom variable, without `x:`, in their alphabetical order; `ptr` NULL if `index` is not
+ * below the count.
+ */
+struct osscb_str osscb_event_variable_name(const struct osscb_event *event, size_t index);
+
+/**
+ * The value of a custom variable; `ptr` NULL if `index` is not below the count.
+ */
+struct osscb_str osscb_event_variable_value(const struct osscb_event *event, size_t index);
+
+/**
+ * How many fields stood in the body.
+ */
+size_t osscb_event_field_count(const struct osscb_event *event);
+
+/**
+ * The name of a field, decoded, in the order of the body; within JSON objects and arrays a path:
+ * `file.name`, `tags.0`. `ptr` NULL if `index` is not below the count.
+ */
+struct osscb_str osscb_event_field_name(const struct osscb_event *event, size_t index);
+
+/**
+ * The value of a field as it stood in the body, decoded; `ptr` NULL if `index` is not below the count.
+ */
+struct osscb_str osscb_event_field_text(const struct osscb_event *event, size_t index);
+
+/**
+ * What a field was in the body; `OSSCB_FIELD_NONE` if `index` is not below the count.
+ */
+osscb_field_kind osscb_event_field_kind(const struct osscb_event *event, size_t index);
+
+/**
+ * The nonce of the seal, made for one upload; `ptr` NULL unless the verifier was given secrets and so has
+ * checked the seal.
+ */
+struct osscb_str osscb_event_seal_nonce(const struct osscb_event *event);
+
+/**
+ * From when on the seal is refused, in seconds since 1970 (UTC). Returns false, and leaves `expires_at` as
+ * it is, unless the seal was checked.
+ */
+bool osscb_event_seal_expires_at(const struct osscb_event *event, int64_t *expires_at);
+
+/**
+ * Frees an event, and what was borrowed from it.
+ */
+void osscb_event_free(struct osscb_event *event);
+
+/**
+ * Seals every upload with a secret that your application server shares (see
+ * `osscb_verifier_options_add_seal_secret`), so that it can tell your uploads from a forger's.
+ *
+ * A seal belongs to one bucket and key. Uploads make one each by themselves, and keep it when they are
+ * sent again; for presigned URLs and forms, use `osscb_callback_sealed_for`. The seal travels as the
+ * variable `x:seal`, which the default body and one built from fields carry by themselves. A body that is
+ * written out must hold `${x:seal}`, `${bucket}`, `${object}` and every variable.
+ *
+ * `secret`: at least 16 bytes.
+ * `expires_in_s`: from the upload's start (or the signing of a URL or form) to the arrival of the
+ * callback, in seconds: 1 to 31536000 (365 days).
+ *
+ * Default: none.
+ */
+void osscb_callback_options_set_seal(struct osscb_callback_options *options,
+                                     struct osscb_str secret,
+                                     uint64_t expires_in_s);
+
+/**
+ * Whether each upload gets a seal; false for a callback that is sealed already.
+ */
+bool osscb_callback_is_to_be_sealed(const struct osscb_callback *callback);
+
+/**
+ * The callback for one upload, with a new seal among its variables: for presigned URLs and forms, whose
+ * signature fixes bucket and key. Uploads do this by themselves. Without
+ * `osscb_callback_options_set_seal` it is a callback like `callback`. Freed by `osscb_callback_free`.
+ *
+ * `time`: seconds since 1970 (UTC), or `OSSCB_NOW`; the seal's expiry counts from then.
+ *
+ * Fails with `OSSCB_STATUS_INVALID_ARGUMENT` for an empty bucket or key.
+ */
+osscb_status osscb_callback_sealed_for(const struct osscb_callback *callback,
+                                       struct osscb_str bucket,
+                                       struct osscb_str key,
+                                       int64_t time,
+                                       struct osscb_callback **sealed,
+                                       struct osscb_error **error);
+
+/**
+ * Asks OSS (HeadObject, with this client's credentials) whether the object of a callback is there with the
+ * ETag, size and CRC-64 that the callback tells: those that its body names, at least one. Blocks until
+ * then.
+ *
+ * It proves what is stored now, not who stored it: the bucket is the one that the callback claims, so hold
+ * it against your own by `osscb_verifier_options_add_bucket` or a seal. The credentials need the right to
+ * read the object (`oss:GetObject`).
+ *
+ * `cancel`: may be NULL; else another thread ends the call by `osscb_cancel_now`.
+ * `confirmation`: freed by `osscb_confirmation_free`.
+ *
+ * Fails with `OSSCB_STATUS_VERIFICATION`, reason `object_missing` or `object_differs`; with
+ * `OSSCB_STATUS_INVALID_ARGUMENT` for an event that names no bucket or key, or nothing to compare; else as
+ * `osscb_put_object_with_callback`.
+ */
+osscb_status osscb_client_confirm(const struct osscb_client *client,
+                                  const struct osscb_event *event,
+                                  const struct osscb_cancel *cancel,
+                                  struct osscb_confirmation **confirmation,
+                                  struct osscb_error **error);
+
+/**
+ * ETag, without quotes.
+ */
+const char *osscb_confirmation_etag(const struct osscb_confirmation *confirmation);
+
+/**
+ * Size in bytes. Returns false, and leaves `size` as it is, if OSS did not say.
+ */
+bool osscb_confirmation_size(const struct osscb_confirmation *confirmation, uint64_t *size);
+
+/**
+ * CRC-64. Returns false, and leaves `crc64` as it is, if OSS did not say.
+ */
+bool osscb_confirmation_crc64(const struct osscb_confirmation *confirmation, uint64_t *crc64);
+
+/**
+ * Content-Type; NULL if OSS did not say.
+ */
+const char *osscb_confirmation_content_type(const struct osscb_confirmation *confirmation);
+
+/**
+ * When it was stored, in seconds since 1970 (UTC). Returns false, and leaves `last_modified` as it is, if
+ * OSS did not say.
+ */
+bool osscb_confirmation_last_modified(const struct osscb_confirmation *confirmation, int64_t *last_modified);
+
+/**
+ * Version; NULL unless the bucket is versioned.
+ */
+const char *osscb_confirmation_version_id(const struct osscb_confirmation *confirmation);
+
+/**
+ * OSS's id of the question.
+ */
+const char *osscb_confirmation_request_id(const struct osscb_confirmation *confirmation);
+
+/**
+ * Frees a confirmation, and what was borrowed from it.
+ */
+void osscb_confirmation_free(struct osscb_confirmation *confirmation);
+
+/**
+ * The answer that makes the upload succeed; the uploader gets `json` as it is. Freed by
+ * `osscb_answer_free`.
+ *
+ * `json`: `json_len` bytes, copied.
+ *
+ * Fails with `OSSCB_STATUS_INVALID_ARGUMENT` for what OSS refuses: nothing at all, a byte order mark,
+ * invalid JSON, or more than 1 MB; the error has the EC.
+ */
+osscb_status osscb_answer_new(const void *json,
+                              size_t json_len,
+                              struct osscb_answer **answer,
+                              struct osscb_error **error);
+
+/**
+ * The answer to a request that did not verify: status 403, the same for every reason, so that a forger
+ * learns nothing from it. Freed by `osscb_answer_free`.
+ */
+struct osscb_answer *osscb_answer_new_refusal(void);
+
+/**
+ * HTTP status: 200, or 403 for a refusal.
+ */
+int32_t osscb_answer_status(const struct osscb_answer *answer);
+
+/**
+ * `Content-Type` and `Content-Length`, which OSS demands.
+ */
+const struct osscb_pairs *osscb_answer_headers(const struct osscb_answer *answer);
+
+/**
+ * The body.
+ */
+struct osscb_bytes osscb_answer_body(const struct osscb_answer *answer);
+
+/**
+ * Frees an answer, and what was borrowed from it.
+ */
+void osscb_answer_free(struct osscb_answer *answer);
 
 #ifdef __cplusplus
 }  // extern "C"

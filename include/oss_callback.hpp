@@ -13,15 +13,16 @@
 /// std::cout << reply.text() << '\n';
 /// ```
 ///
-/// Objects can be moved and not copied. A `Client`, `Callback`, `Signer` and `Cancel` may be used from many
-/// threads at once, everything else by one at a time. A moved-from object may only be destroyed or assigned
-/// to.
+/// Objects can be moved and not copied. A `Client`, `Callback`, `Signer`, `CallbackVerifier`, `CallbackEvent`
+/// and `Cancel` may be used from many threads at once, everything else by one at a time. A moved-from object
+/// may only be destroyed or assigned to.
 #ifndef OSS_CALLBACK_HPP
 #define OSS_CALLBACK_HPP
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <new>
 #include <optional>
@@ -32,79 +33,10 @@
 
 #include "oss_callback.h"
 #include "oss_callback/generated.hpp"
+#include "oss_callback/handle.hpp"
+#include "oss_callback/source.hpp"
 
 namespace oss_callback {
-
-namespace detail {
-
-template <typename T, void (*Free)(T *)>
-struct Freed {
-    void operator()(T *handle) const noexcept { Free(handle); }
-};
-
-template <typename T, void (*Free)(T *)>
-using Handle = std::unique_ptr<T, Freed<T, Free>>;
-
-/// Calls `function(out, error)` and gives what it put into `out`, or throws.
-template <typename T, typename Function>
-T *made(Function &&function) {
-    T *out = nullptr;
-    osscb_error *error = nullptr;
-    const osscb_status status = function(&out, &error);
-    if (status != OSSCB_STATUS_OK) {
-        raise(status, error);
-    }
-    return out;
-}
-
-/// An options handle filled from a struct.
-template <typename H, typename O>
-H filled(typename H::pointer fresh, const O &from) {
-    H options(fresh);
-    if (!options) {
-        throw std::bad_alloc();
-    }
-    apply(options.get(), from);
-    return options;
-}
-
-inline std::string owned(const char *text) { return text == nullptr ? std::string() : std::string(text); }
-
-inline std::optional<std::string> maybe(const char *text) {
-    return text == nullptr ? std::nullopt : std::optional<std::string>(text);
-}
-
-inline osscb_str lend_maybe(const std::optional<std::string> &text) noexcept {
-    return text ? lend(std::string_view(*text)) : OSSCB_NO_STR;
-}
-
-inline Pairs owned(const osscb_pairs *pairs) {
-    Pairs out;
-    const std::size_t count = osscb_pairs_count(pairs);
-    out.reserve(count);
-    for (std::size_t i = 0; i < count; i++) {
-        out.emplace_back(owned(osscb_pairs_name(pairs, i)), owned(osscb_pairs_value(pairs, i)));
-    }
-    return out;
-}
-
-inline osscb_str lend_maybe(const std::string &text) noexcept { return lend(text); }
-
-template <typename P>
-std::vector<osscb_pair> lend_pairs(const P &pairs) {
-    std::vector<osscb_pair> out;
-    out.reserve(pairs.size());
-    for (const auto &pair : pairs) {
-        out.push_back(osscb_pair{lend(pair.first), lend_maybe(pair.second)});
-    }
-    return out;
-}
-
-inline std::int64_t seconds(std::chrono::system_clock::time_point time) noexcept {
-    return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
-}
-
-} // namespace detail
 
 /// Version of the library, such as `0.1.0`.
 inline std::string version() { return osscb_version(); }
@@ -146,6 +78,24 @@ public:
               const auto filled = detail::filled<Options>(osscb_callback_options_new(), options);
               return osscb_callback_new(detail::lend(url), filled.get(), out, error);
           })) {}
+
+    /// Takes over a handle of C's.
+    explicit Callback(osscb_callback *handle) noexcept : handle_(handle) {}
+
+    /// Whether each upload gets a seal; false for a callback that is sealed already.
+    bool is_to_be_sealed() const noexcept { return osscb_callback_is_to_be_sealed(handle_.get()); }
+
+    /// The callback for one upload, with a new seal among its variables: for presigned URLs and forms, whose
+    /// signature fixes bucket and key. Uploads do this by themselves. The seal's expiry counts from `now`.
+    ///
+    /// Throws `InvalidArgumentError` for an empty bucket or key.
+    Callback sealed_for(std::string_view bucket, std::string_view key,
+                        std::chrono::system_clock::time_point now = std::chrono::system_clock::now()) const {
+        return Callback(detail::made<osscb_callback>([&](osscb_callback **out, osscb_error **error) {
+            return osscb_callback_sealed_for(handle_.get(), detail::lend(bucket), detail::lend(key),
+                                             detail::seconds(now), out, error);
+        }));
+    }
 
     /// Base64 of the callback's JSON: the value of the header `x-oss-callback`.
     std::string encoded() const { return detail::owned(osscb_callback_encoded(handle_.get())); }
@@ -260,17 +210,30 @@ private:
     detail::Handle<osscb_reply, &osscb_reply_free> handle_;
 };
 
+class CallbackEvent;
+struct Confirmation;
+
 /// Uploads objects with callbacks. One client serves any number of threads at once and keeps its
 /// connections alive between calls.
 class Client {
 public:
     /// Checks the options. Nothing is sent. What is not set comes from the environment.
     ///
+    /// `credentials`: provides credentials, in place of the options for them. It is kept until the client,
+    /// and what it has under way, is gone.
+    ///
     /// Throws `InvalidArgumentError` or `CredentialsError`.
-    explicit Client(const ClientOptions &options = {})
-        : handle_(detail::made<osscb_client>([&](osscb_client **out, osscb_error **error) {
+    explicit Client(const ClientOptions &options = {}, CredentialsFunction credentials = nullptr)
+        : provider_(credentials ? std::make_shared<detail::Provider>() : nullptr),
+          handle_(detail::made<osscb_client>([&](osscb_client **out, osscb_error **error) {
               using Options = detail::Handle<osscb_client_options, &osscb_client_options_free>;
               const auto filled = detail::filled<Options>(osscb_client_options_new(), options);
+              if (provider_) {
+                  provider_->function = std::move(credentials);
+                  osscb_client_options_set_credentials_function(
+                      filled.get(), &detail::Provider::provide, &detail::release_shared<detail::Provider>,
+                      detail::shared_context(provider_));
+              }
               return osscb_client_new(filled.get(), out, error);
           })) {}
 
@@ -278,8 +241,9 @@ public:
     /// `data` is sent from where it lies; nothing reads it any more once the call is over.
     ///
     /// Throws an `Error`: `CallbackFailedError` if the object is stored but the callback failed,
-    /// `ServiceError` if OSS refused, `NetworkError`, `TimeoutError`, `IntegrityError`, `CancelledError`;
-    /// `InvalidArgumentError` before anything is sent.
+    /// `ServiceError` if OSS refused, `OutcomeUnknownError` if the answer was lost, `NetworkError`,
+    /// `TimeoutError`, `IntegrityError`, `CancelledError`; `InvalidArgumentError` and `CredentialsError` before
+    /// anything is sent.
     CallbackReply put_object_with_callback(std::string_view bucket, std::string_view key, std::string_view data,
                                            const Callback &callback, const PutOptions &options = {},
                                            const Cancel *cancel = nullptr) const {
@@ -290,14 +254,65 @@ public:
     CallbackReply put_object_with_callback(std::string_view bucket, std::string_view key, const void *data,
                                            std::size_t size, const Callback &callback,
                                            const PutOptions &options = {}, const Cancel *cancel = nullptr) const {
-        using Options = detail::Handle<osscb_put_options, &osscb_put_options_free>;
-        const auto filled = detail::filled<Options>(osscb_put_options_new(), options);
-        return CallbackReply(detail::made<osscb_reply>([&](osscb_reply **out, osscb_error **error) {
+        const auto filled = detail::filled<PutHandle>(osscb_put_options_new(), options);
+        return finished(nullptr, [&](osscb_reply **out, osscb_error **error) {
             return osscb_put_object_with_callback(handle_.get(), detail::lend(bucket), detail::lend(key), data,
-                                                  size, callback.get(), filled.get(),
-                                                  cancel == nullptr ? nullptr : cancel->get(), out, error);
-        }));
+                                                  size, callback.get(), filled.get(), raw(cancel), out, error);
+        });
     }
+
+    /// The same from a source, which is read while it is sent: a path, an `std::istream`, a function. At most
+    /// 5 GiB; a stream cannot be had twice, so what fails after its first byte is not tried again.
+    ///
+    /// Throws `SourceError`, too, if the source cannot be read; nothing is stored then.
+    CallbackReply put_object_with_callback(std::string_view bucket, std::string_view key, const Source &source,
+                                           const Callback &callback, const PutOptions &options = {},
+                                           const Cancel *cancel = nullptr) const {
+        const auto filled = detail::filled<PutHandle>(osscb_put_options_new(), options);
+        return finished(&source, [&](osscb_reply **out, osscb_error **error) {
+            return osscb_put_source_with_callback(handle_.get(), detail::lend(bucket), detail::lend(key),
+                                                  source.get(), callback.get(), filled.get(), raw(cancel), out,
+                                                  error);
+        });
+    }
+
+    /// Uploads a source of any size: in one request below the option `threshold`, in parts above it. OSS calls
+    /// the application server once, when the object is whole, and its answer is returned. Blocks until then.
+    ///
+    /// An upload in parts that ends with an error is aborted, so that OSS keeps no parts, unless it has the
+    /// option `checkpoint`: then the same call goes on where this one ended.
+    ///
+    /// `progress`: may be empty. To end the upload from within it, throw, or cancel.
+    ///
+    /// Throws as `put_object_with_callback` does, and what `progress` throws.
+    CallbackReply upload_file_with_callback(std::string_view bucket, std::string_view key, const Source &source,
+                                            const Callback &callback, const UploadOptions &options = {},
+                                            const ProgressFunction &progress = nullptr,
+                                            const Cancel *cancel = nullptr) const {
+        using Options = detail::Handle<osscb_upload_options, &osscb_upload_options_free>;
+        const auto filled = detail::filled<Options>(osscb_upload_options_new(), options);
+        detail::Watcher watcher{progress};
+        const auto call = [&](osscb_reply **out, osscb_error **error) {
+            const osscb_status status = osscb_upload_file_with_callback(
+                handle_.get(), detail::lend(bucket), detail::lend(key), source.get(), callback.get(),
+                filled.get(), raw(cancel), progress ? &detail::Watcher::tell : nullptr, &watcher, out, error);
+            if (status == OSSCB_STATUS_CANCELLED && watcher.thrown) {
+                osscb_error_free(*error);
+                std::rethrow_exception(watcher.thrown);
+            }
+            return status;
+        };
+        return finished(&source, call);
+    }
+
+    /// Asks OSS (HeadObject, with this client's credentials, which need `oss:GetObject`) whether the object of
+    /// a callback is there with the ETag, size and CRC-64 that the callback tells: those that its body names,
+    /// at least one. It proves what is stored now, not who stored it: hold the bucket against your own by
+    /// `VerifierOptions::bucket` or a seal.
+    ///
+    /// Throws `VerificationError` with reason `object_missing` or `object_differs`; `InvalidArgumentError` for
+    /// an event that names no bucket or key, or nothing to compare; else as `put_object_with_callback`.
+    Confirmation confirm(const CallbackEvent &event, const Cancel *cancel = nullptr) const;
 
     /// Where requests go, such as `https://oss-cn-hangzhou.aliyuncs.com`.
     std::string endpoint() const { return detail::owned(osscb_client_endpoint(handle_.get())); }
@@ -309,11 +324,44 @@ public:
     const osscb_client *get() const noexcept { return handle_.get(); }
 
 private:
+    using PutHandle = detail::Handle<osscb_put_options, &osscb_put_options_free>;
+
+    static const osscb_cancel *raw(const Cancel *cancel) noexcept {
+        return cancel == nullptr ? nullptr : cancel->get();
+    }
+
+    /// The reply of a call, or its failure, with what the program's own functions threw.
+    template <typename Call>
+    CallbackReply finished(const Source *source, Call &&call) const {
+        osscb_reply *reply = nullptr;
+        osscb_error *error = nullptr;
+        const osscb_status status = call(&reply, &error);
+        if (status == OSSCB_STATUS_OK) {
+            return CallbackReply(reply);
+        }
+        if (const auto cause = source == nullptr ? nullptr : source->thrown();
+            status == OSSCB_STATUS_SOURCE && cause) {
+            detail::raise_nested<SourceError>(error, cause);
+        }
+        failed(status, error);
+    }
+
+    /// Throws the failure of a call, with what the credentials function threw.
+    [[noreturn]] void failed(osscb_status status, osscb_error *error) const {
+        if (const auto cause = provider_ ? provider_->last() : nullptr;
+            status == OSSCB_STATUS_CREDENTIALS && cause) {
+            detail::raise_nested<CredentialsError>(error, cause);
+        }
+        detail::raise(status, error);
+    }
+
+    std::shared_ptr<detail::Provider> provider_;
     detail::Handle<osscb_client, &osscb_client_free> handle_;
 };
 
 } // namespace oss_callback
 
+#include "oss_callback/receive.hpp"
 #include "oss_callback/signer.hpp"
 
 #endif

@@ -28,6 +28,9 @@ const INTERRUPT_INTERVAL: Duration = Duration::from_millis(50);
 /// Engines that lay idle for longer are dropped, and their connections with them.
 const IDLE_ENGINE_MAX: Duration = Duration::from_secs(50);
 
+/// How long the connections of a call that has ended in the background may take to let go of its data.
+const LET_GO: Duration = Duration::from_millis(20);
+
 /// Makes the transport of a new engine.
 pub(crate) type MakeTransport = dyn Fn(Driven) -> Result<Arc<dyn Transport>> + Send + Sync;
 
@@ -92,7 +95,7 @@ pub(crate) struct Engines {
 struct Generation {
     process: u32,
     idle: Mutex<Vec<Idle>>,
-    background: Mutex<Vec<Arc<Background>>>,
+    background: Arc<Mutex<Vec<Arc<Background>>>>,
     next: OnceLock<Box<Generation>>,
 }
 
@@ -111,7 +114,7 @@ impl Generation {
         Generation {
             process: std::process::id(),
             idle: Mutex::default(),
-            background: Mutex::default(),
+            background: Arc::default(),
             next: OnceLock::new(),
         }
     }
@@ -184,10 +187,14 @@ impl Engines {
     }
 
     /// Starts a call on a background thread; `done` is called there with its outcome.
+    ///
+    /// Where a connection holds on to the call's data after its end, its thread gets no more calls, and
+    /// goes with its last one, and all its connections with it.
     pub fn start<T, F>(
         &self,
         load: Load,
         cancel: Option<Cancel>,
+        lease: Lease,
         call: impl FnOnce(Arc<dyn Transport>) -> F,
         done: impl FnOnce(Result<T>) + Send + 'static,
     ) where
@@ -197,7 +204,19 @@ impl Engines {
         match self.background() {
             Ok(background) => {
                 let work = call(Arc::clone(&background.transport));
-                background.start(load, async move { until_cancelled(cancel.as_ref(), work).await }, done);
+                let all = Arc::clone(&self.generation.current().background);
+                let driver = Arc::clone(&background);
+                let afterwards = async move {
+                    if lease.is_held() {
+                        tokio::time::sleep(LET_GO).await;
+                    }
+                    if lease.is_held() {
+                        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                        all.retain(|other| !Arc::ptr_eq(other, &driver));
+                    }
+                };
+                let call = async move { until_cancelled(cancel.as_ref(), work).await };
+                background.start(load, call, done, afterwards);
             }
             Err(error) => done(Err(error)),
         }
@@ -227,9 +246,14 @@ impl Drop for Engines {
             if current.process != process {
                 let idle = std::mem::take(current.idle.get_mut().unwrap_or_else(PoisonError::into_inner));
                 std::mem::forget(idle);
-                let all =
-                    std::mem::take(current.background.get_mut().unwrap_or_else(PoisonError::into_inner));
-                std::mem::forget(all);
+                match Arc::get_mut(&mut current.background) {
+                    Some(all) => {
+                        let all = std::mem::take(all.get_mut().unwrap_or_else(PoisonError::into_inner));
+                        std::mem::forget(all);
+                    }
+                    // Not by its lock, which a thread of the parent's may have held.
+                    None => std::mem::forget(Arc::clone(&current.background)),
+                }
             }
             generation = current.next.get_mut().map(|next| &mut **next);
         }
@@ -365,7 +389,7 @@ mod tests {
     fn engines_of_another_process_are_left_alone() {
         let (mut engines, made) = engines();
         run(&engines, Ok(())).unwrap();
-        engines.start(Load::Small, None, |_| async { Ok(()) }, |_| ());
+        engines.start(Load::Small, None, Lease::default(), |_| async { Ok(()) }, |_| ());
         // What a forked child sees: everything as it was, but another process id.
         engines.generation.process = engines.generation.process.wrapping_add(1);
         run(&engines, Ok(())).unwrap();
@@ -374,6 +398,33 @@ mod tests {
         assert_eq!(engines.generation.idle.lock().unwrap().len(), 1, "the parent's is still there");
         let child = engines.generation.next.get().expect("a generation of its own");
         assert_eq!(child.idle.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_background_thread_goes_once_a_connection_keeps_data_of_a_call_that_is_over() {
+        let (engines, made) = engines();
+        let run = |lease: Lease| {
+            let (sender, outcome) = std::sync::mpsc::channel();
+            engines.start(
+                Load::Small,
+                None,
+                lease,
+                |_| async { Ok(()) },
+                move |outcome| sender.send(outcome).unwrap(),
+            );
+            outcome.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
+        };
+        let threads = || engines.generation.background.lock().unwrap().len();
+        (0..2).for_each(|_| run(Lease::default()));
+        assert_eq!((threads(), made.load(Ordering::Relaxed)), (1, 1));
+        let (source, lease) = crate::body::Source::Bytes(bytes::Bytes::from_static(b"kept")).leased();
+        run(lease);
+        let waited = Instant::now();
+        while threads() == 1 && waited.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(threads(), 0);
+        drop(source);
     }
 
     #[test]

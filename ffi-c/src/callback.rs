@@ -27,7 +27,7 @@ pub struct osscb_callback {
 }
 
 impl osscb_callback {
-    fn new(callback: Callback) -> osscb_callback {
+    pub(crate) fn new(callback: Callback) -> osscb_callback {
         osscb_callback {
             encoded: c_string(callback.encoded()),
             encoded_vars: callback.encoded_vars().map(c_string),

@@ -5,8 +5,11 @@ use std::os::raw::c_char;
 use std::time::Duration;
 
 use crate::error::osscb_error;
-use crate::options::{self, osscb_callback_options, osscb_client_options, osscb_put_options};
+use crate::options::{
+    self, osscb_callback_options, osscb_client_options, osscb_put_options, osscb_upload_options,
+};
 use crate::text::osscb_str;
+use crate::verifier_options::osscb_verifier_options;
 
 /// What a call came to. Numbers are never reused; treat one that you do not know as "other".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -894,6 +897,314 @@ pub unsafe extern "C" fn osscb_put_options_set_callback_retry(
     }
 }
 
+/// Media type of the object.
+///
+/// Default: guessed from the key's extension; `application/octet-stream` when it tells nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_content_type(
+    options: *mut osscb_upload_options,
+    value: osscb_str,
+) {
+    unsafe { options::set_text(options, "content_type", value, |builder, text| builder.content_type(text)) }
+}
+
+/// Base64 of the data's MD5, which OSS checks; `auto` has it computed.
+///
+/// Default: none: the CRC-64 is checked anyway.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_content_md5(
+    options: *mut osscb_upload_options,
+    value: osscb_str,
+) {
+    unsafe { options::set_text(options, "content_md5", value, |builder, text| builder.content_md5(text)) }
+}
+
+/// `Cache-Control` that OSS serves with the object.
+///
+/// Default: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_cache_control(
+    options: *mut osscb_upload_options,
+    value: osscb_str,
+) {
+    unsafe { options::set_text(options, "cache_control", value, |builder, text| builder.cache_control(text)) }
+}
+
+/// `Content-Disposition` that OSS serves with the object.
+///
+/// Default: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_content_disposition(
+    options: *mut osscb_upload_options,
+    value: osscb_str,
+) {
+    unsafe {
+        options::set_text(options, "content_disposition", value, |builder, text| {
+            builder.content_disposition(text)
+        })
+    }
+}
+
+/// `Content-Encoding` that OSS serves with the object. The data is stored as given.
+///
+/// Default: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_content_encoding(
+    options: *mut osscb_upload_options,
+    value: osscb_str,
+) {
+    unsafe {
+        options::set_text(options, "content_encoding", value, |builder, text| builder.content_encoding(text))
+    }
+}
+
+/// `Expires` that OSS serves with the object, as an HTTP date.
+///
+/// Default: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_expires(
+    options: *mut osscb_upload_options,
+    value: osscb_str,
+) {
+    unsafe { options::set_text(options, "expires", value, |builder, text| builder.expires(text)) }
+}
+
+/// Who may read or write the object.
+///
+/// Default: the bucket's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_acl(
+    options: *mut osscb_upload_options,
+    value: MaybeUninit<osscb_object_acl>,
+) {
+    unsafe { options::set_enum(options, "acl", object_acl(value), |builder, value| builder.acl(value)) }
+}
+
+/// Storage class of the object.
+///
+/// Default: the bucket's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_storage_class(
+    options: *mut osscb_upload_options,
+    value: MaybeUninit<osscb_storage_class>,
+) {
+    unsafe {
+        options::set_enum(options, "storage_class", storage_class(value), |builder, value| {
+            builder.storage_class(value)
+        })
+    }
+}
+
+/// Tags of the object; names and values are percent-encoded for you.
+///
+/// Adds one pair; call it again for more.
+///
+/// Default: none. Range: at most 10.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_add_tag(
+    options: *mut osscb_upload_options,
+    name: osscb_str,
+    value: osscb_str,
+) {
+    unsafe {
+        options::add_pair(options, "tagging", name, value, |builder, name, value| builder.tag(name, value))
+    }
+}
+
+/// User metadata, sent as `x-oss-meta-NAME`. Names are letters, digits and `-`, and are
+/// lowercased; values are visible ASCII.
+///
+/// Adds one pair; call it again for more.
+///
+/// Default: none. Range: at most 8 KB together.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_add_meta(
+    options: *mut osscb_upload_options,
+    name: osscb_str,
+    value: osscb_str,
+) {
+    unsafe {
+        options::add_pair(options, "metadata", name, value, |builder, name, value| builder.meta(name, value))
+    }
+}
+
+/// How OSS encrypts the object at rest.
+///
+/// Default: the bucket's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_server_side_encryption(
+    options: *mut osscb_upload_options,
+    value: MaybeUninit<osscb_server_side_encryption>,
+) {
+    unsafe {
+        options::set_enum(
+            options,
+            "server_side_encryption",
+            server_side_encryption(value),
+            |builder, value| builder.server_side_encryption(value),
+        )
+    }
+}
+
+/// KMS key id, with `server_side_encryption` KMS.
+///
+/// Default: the default KMS key.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_server_side_encryption_key_id(
+    options: *mut osscb_upload_options,
+    value: osscb_str,
+) {
+    unsafe {
+        options::set_text(options, "server_side_encryption_key_id", value, |builder, text| {
+            builder.server_side_encryption_key_id(text)
+        })
+    }
+}
+
+/// Algorithm for the data itself, with `server_side_encryption` KMS.
+///
+/// Default: AES256.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_server_side_data_encryption(
+    options: *mut osscb_upload_options,
+    value: MaybeUninit<osscb_server_side_data_encryption>,
+) {
+    unsafe {
+        options::set_enum(
+            options,
+            "server_side_data_encryption",
+            server_side_data_encryption(value),
+            |builder, value| builder.server_side_data_encryption(value),
+        )
+    }
+}
+
+/// Refuse the upload (409 `FileAlreadyExists`) if the key is taken. OSS ignores it in versioned
+/// buckets.
+///
+/// Default: false.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_forbid_overwrite(
+    options: *mut osscb_upload_options,
+    value: bool,
+) {
+    unsafe { options::set(options, |builder| Ok(builder.forbid_overwrite(value))) }
+}
+
+/// Bandwidth limit that OSS applies to this upload, in bit/s.
+///
+/// Default: none. Range: 819200 to 838860800.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_traffic_limit(
+    options: *mut osscb_upload_options,
+    value: u64,
+) {
+    unsafe { options::set(options, |builder| Ok(builder.traffic_limit(value))) }
+}
+
+/// Further request headers, sent and signed as they are. Those that the library sets itself are
+/// refused.
+///
+/// Adds one pair; call it again for more.
+///
+/// Default: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_add_header(
+    options: *mut osscb_upload_options,
+    name: osscb_str,
+    value: osscb_str,
+) {
+    unsafe {
+        options::add_pair(options, "headers", name, value, |builder, name, value| builder.header(name, value))
+    }
+}
+
+/// Whether the callback travels in headers or in the URL's query.
+///
+/// Default: header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_callback_in(
+    options: *mut osscb_upload_options,
+    value: MaybeUninit<osscb_callback_placement>,
+) {
+    unsafe {
+        options::set_enum(options, "callback_in", callback_placement(value), |builder, value| {
+            builder.callback_in(value)
+        })
+    }
+}
+
+/// Longest time for this call, in place of the client's.
+///
+/// In milliseconds.
+///
+/// Default: the client's. Range: above 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_timeout_ms(options: *mut osscb_upload_options, value: u64) {
+    unsafe { options::set(options, |builder| Ok(builder.timeout(Duration::from_millis(value)))) }
+}
+
+/// What to do when the request was handed over whole and its answer was lost, so that the
+/// callback may have been made. `if_not_stored` looks (HeadObject, which the key must be
+/// allowed to do): what is not stored is sent again, what is stored ends with
+/// `outcome_unknown`. `never` ends with the error. `always` sends again, and the application
+/// server must bear a second callback for one upload.
+///
+/// Default: if_not_stored.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_callback_retry(
+    options: *mut osscb_upload_options,
+    value: MaybeUninit<osscb_callback_retry>,
+) {
+    unsafe {
+        options::set_enum(options, "callback_retry", callback_retry(value), |builder, value| {
+            builder.callback_retry(value)
+        })
+    }
+}
+
+/// Sources shorter than this many bytes go in one PutObject, others in parts. Sources of
+/// unknown length go in parts, unless they end within the first one.
+///
+/// Default: 16777216 (16 MiB). Range: at most 5368709120 (5 GiB).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_threshold(options: *mut osscb_upload_options, value: u64) {
+    unsafe { options::set(options, |builder| Ok(builder.threshold(value))) }
+}
+
+/// Bytes in a part. Without it, parts are as large as 10,000 of them must be to hold the
+/// source; those of a source of unknown length double with every thousandth.
+///
+/// Default: 8388608 (8 MiB), or what the source needs. Range: 102400 (100 KiB) to 5368709120 (5
+/// GiB).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_part_size(options: *mut osscb_upload_options, value: u64) {
+    unsafe { options::set(options, |builder| Ok(builder.part_size(value))) }
+}
+
+/// How many parts are under way at once. A file is read piece by piece; any other stream takes
+/// this many parts and one more of memory.
+///
+/// Default: 4. Range: 1 to 64.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_parallel(options: *mut osscb_upload_options, value: u64) {
+    unsafe { options::set(options, |builder| Ok(builder.parallel(value))) }
+}
+
+/// Path of a file that remembers the upload, so that one that was cancelled, failed or killed
+/// goes on where it was when the same call is made again. It holds no secret, is replaced as a
+/// whole, and is removed in the end. Needs a source that is a path. Without it, an upload that
+/// fails is aborted, and OSS keeps no parts.
+///
+/// Default: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_set_checkpoint(
+    options: *mut osscb_upload_options,
+    value: osscb_str,
+) {
+    unsafe { options::set_text(options, "checkpoint", value, |builder, text| builder.checkpoint(text)) }
+}
+
 /// Template of the request body, sent as you wrote it with `${…}` replaced: `k=v&…` for the
 /// form type, JSON text for the JSON type (OSS puts quotes around strings itself).
 ///
@@ -1020,6 +1331,123 @@ pub unsafe extern "C" fn osscb_callback_options_set_unchecked(
     value: bool,
 ) {
     unsafe { options::set(options, |builder| Ok(builder.unchecked(value))) }
+}
+
+/// Public keys to trust, as PEM text (SubjectPublicKeyInfo): an emulator's, or OSS's own to pin
+/// it. A signature by one is accepted whatever key URL the request names, and that URL is not
+/// contacted. A verifier with trusted keys trusts these alone, so that a test key that is left
+/// in a production configuration shows at once; see `official_keys`.
+///
+/// Adds one; call it again for more.
+///
+/// Default: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_add_trusted_key(
+    options: *mut osscb_verifier_options,
+    value: osscb_str,
+) {
+    unsafe { options::set_text(options, "trusted_keys", value, |builder, text| builder.trusted_key(text)) }
+}
+
+/// Whether keys at OSS's own key URLs are trusted.
+///
+/// Default: true without `trusted_keys`, false with them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_set_official_keys(
+    options: *mut osscb_verifier_options,
+    value: bool,
+) {
+    unsafe { options::set(options, |builder| Ok(builder.official_keys(value))) }
+}
+
+/// Fetch a key by http where the request names http, instead of always by https. Whoever can
+/// alter such a fetch can forge callbacks.
+///
+/// Default: false.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_set_key_scheme_as_named(
+    options: *mut osscb_verifier_options,
+    value: bool,
+) {
+    unsafe { options::set(options, |builder| Ok(builder.key_scheme_as_named(value))) }
+}
+
+/// Largest body of a callback request, in bytes.
+///
+/// Default: 1048576 (1 MiB).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_set_max_body(
+    options: *mut osscb_verifier_options,
+    value: u64,
+) {
+    unsafe { options::set(options, |builder| Ok(builder.max_body(value))) }
+}
+
+/// Accept requests whose `x-oss-signature-version` is another than 1.0, and check them as 1.0.
+/// OSS mentions a version 2.0 and describes it nowhere.
+///
+/// Default: false.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_set_any_signature_version(
+    options: *mut osscb_verifier_options,
+    value: bool,
+) {
+    unsafe { options::set(options, |builder| Ok(builder.any_signature_version(value))) }
+}
+
+/// The callback body as it is given to OSS, with its `${…}`: tells which field holds what.
+/// Needed where a custom variable bears the name of one of OSS's, such as `operation`.
+///
+/// Default: none: fields by OSS's own names, all others are custom variables; form or JSON by
+/// the request's Content-Type, which OSS does not sign.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_set_template(
+    options: *mut osscb_verifier_options,
+    value: osscb_str,
+) {
+    unsafe { options::set_text(options, "template", value, |builder, text| builder.template(text)) }
+}
+
+/// Body type of `template`.
+///
+/// Default: form. Range: only together with `template`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_set_template_type(
+    options: *mut osscb_verifier_options,
+    value: MaybeUninit<osscb_body_type>,
+) {
+    unsafe {
+        options::set_enum(options, "template_type", body_type(value), |builder, value| {
+            builder.template_type(value)
+        })
+    }
+}
+
+/// Accept callbacks about this bucket alone, or about one of several. OSS signs callbacks for
+/// all its customers, about buckets of theirs.
+///
+/// Adds one; call it again for more.
+///
+/// Default: any bucket.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_add_bucket(
+    options: *mut osscb_verifier_options,
+    value: osscb_str,
+) {
+    unsafe { options::set_text(options, "bucket", value, |builder, text| builder.bucket(text)) }
+}
+
+/// Demand a seal, made with this secret or with one of several (for rotation).
+///
+/// Adds one; call it again for more.
+///
+/// Default: none: seals are not checked. Range: at least 16 bytes each.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_add_seal_secret(
+    options: *mut osscb_verifier_options,
+    value: osscb_str,
+) {
+    unsafe { options::set_text(options, "seal_secret", value, |builder, text| builder.seal_secret(text)) }
 }
 
 /// Which argument or callback member is wrong, such as `callback.body`.

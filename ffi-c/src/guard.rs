@@ -35,11 +35,23 @@ impl Failure {
         })
     }
 
+    pub fn of(kind: ErrorKind, message: impl Into<String>) -> Failure {
+        Failure::Own(OwnFailure { kind, field: None, message: message.into(), hint: None })
+    }
+
     pub fn with_hint(mut self, text: &'static str) -> Failure {
         if let Failure::Own(own) = &mut self {
             own.hint = Some(text);
         }
         self
+    }
+
+    /// What went wrong, without a field's name.
+    pub fn message(&self) -> String {
+        match self {
+            Failure::Core(error) => error.message().to_owned(),
+            Failure::Own(own) => own.message.clone(),
+        }
     }
 
     fn bug(panic: Box<dyn Any + Send>) -> Failure {

@@ -9,18 +9,32 @@
 // What a caller must heed is the same for every function and stands at the head of the header.
 #![allow(clippy::missing_safety_doc)]
 
+mod answer;
 mod callback;
 mod cancel;
 mod client;
+mod completions;
+mod confirm;
+mod credentials;
 mod error;
+mod event;
+mod function;
 mod generated;
 mod guard;
 mod library;
 mod loan;
 mod options;
 mod pairs;
+mod progress;
 mod reply;
+mod sealing;
 mod signed;
 mod signer;
 mod signer_options;
+mod source;
+mod start;
 mod text;
+mod time;
+mod upload;
+mod verifier;
+mod verifier_options;

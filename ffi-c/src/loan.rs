@@ -1,17 +1,20 @@
-//! Data that the caller lends for the length of a call: it is sent from where it lies, and nothing of
-//! this library reads it once the call has returned.
+//! What the caller lends for a call: data that is sent from where it lies, and functions that are called
+//! while the call runs. A call is over when nothing holds them any more, and not before.
 
 use std::os::raw::c_void;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use bytes::Bytes;
-use oss_callback_core::Body;
 
 use crate::guard::Failure;
 
-/// The lender's side. Dropping it waits until the last borrower has let go; the core drops an engine
-/// that still holds data when a call ends, so there is nothing to wait for in practice.
-pub(crate) struct Loan(Option<Arc<Returned>>);
+/// Held by whatever may still read what was lent. When the last one goes, the call is over.
+pub(crate) type Hold = Arc<dyn Send + Sync>;
+
+/// The lender's side of a blocking call. Dropping it waits until the last borrower has let go. The core
+/// drops an engine that still holds data when a call ends, so what is waited for is a read function that
+/// is still running.
+pub(crate) struct Loan(Arc<Returned>);
 
 #[derive(Default)]
 struct Returned {
@@ -19,24 +22,48 @@ struct Returned {
     changed: Condvar,
 }
 
-/// The borrower's side: the owner behind every `Bytes` of the upload.
-struct Lent {
-    ptr: *const u8,
-    len: usize,
-    returned: Arc<Returned>,
-}
-
-// SAFETY: the bytes are only read, by whichever thread holds the value, while the lender waits.
-unsafe impl Send for Lent {}
+struct Borrowed(Arc<Returned>);
 
 impl Loan {
-    /// # Safety
-    /// `data` is NULL or points to `len` bytes that stay unchanged until the loan is dropped.
-    pub unsafe fn of(data: *const c_void, len: usize) -> Result<(Loan, Body), Failure> {
-        if len == 0 {
-            return Ok((Loan(None), Body::default()));
+    /// The lender's side, and the borrowers'. Whoever made the call gives the latter away before the
+    /// former is dropped.
+    pub fn new() -> (Loan, Hold) {
+        let returned = Arc::new(Returned::default());
+        (Loan(Arc::clone(&returned)), Arc::new(Borrowed(returned)))
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        *self.0.done.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        let mut done = self.0.done.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*done {
+            done = self.0.changed.wait(done).unwrap_or_else(PoisonError::into_inner);
         }
-        if data.is_null() {
+    }
+}
+
+/// Memory of the caller's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    ptr: *const u8,
+    len: usize,
+}
+
+// SAFETY: the bytes are only read, while their owner leaves them as they are.
+unsafe impl Send for Memory {}
+// SAFETY: as above.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    pub fn new(data: *const c_void, len: usize) -> Result<Memory, Failure> {
+        if data.is_null() && len > 0 {
             return Err(Failure::argument("data", format!("is NULL, but its length is {len}")));
         }
         if isize::try_from(len).is_err() {
@@ -45,33 +72,31 @@ impl Loan {
                 format!("is said to be {len} bytes long, which nothing in memory can be"),
             ));
         }
-        let returned = Arc::new(Returned::default());
-        let lent = Lent { ptr: data.cast(), len, returned: Arc::clone(&returned) };
-        Ok((Loan(Some(returned)), Body::from(Bytes::from_owner(lent))))
+        Ok(Memory { ptr: data.cast(), len })
     }
-}
 
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        // SAFETY: `Loan::of` was promised these bytes for as long as the loan lives, and it lives until
-        // this value is dropped.
-        unsafe { std::slice::from_raw_parts(self.ptr, self.len) }
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        *self.returned.done.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.returned.changed.notify_all();
-    }
-}
-
-impl Drop for Loan {
-    fn drop(&mut self) {
-        let Some(returned) = &self.0 else { return };
-        let mut done = returned.done.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*done {
-            done = returned.changed.wait(done).unwrap_or_else(PoisonError::into_inner);
+    /// The bytes, without a copy; `keep` goes when nothing reads them any more.
+    ///
+    /// # Safety
+    /// They stay unchanged until `keep` is dropped.
+    pub unsafe fn lend<K: Send + 'static>(self, keep: K) -> Bytes {
+        if self.len == 0 {
+            return Bytes::new();
         }
+        Bytes::from_owner(Lent { memory: self, _keep: keep })
+    }
+}
+
+/// The owner behind every `Bytes` of the upload.
+struct Lent<K> {
+    memory: Memory,
+    _keep: K,
+}
+
+impl<K> AsRef<[u8]> for Lent<K> {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: `lend` was promised these bytes for as long as this value lives, and `new` has checked
+        // pointer and length.
+        unsafe { std::slice::from_raw_parts(self.memory.ptr, self.memory.len) }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::mem::MaybeUninit;
 
-use oss_callback_core::{CallbackBuilder, ClientBuilder, PutOptions};
+use oss_callback_core::{CallbackBuilder, ClientBuilder, PutOptions, UploadOptions};
 
 use crate::guard::{Failure, OwnFailure, catching, free, guarded, new_handle};
 use crate::library::Live;
@@ -13,9 +13,13 @@ use crate::text::osscb_str;
 #[derive(Debug)]
 pub struct osscb_client_options(Building<ClientBuilder>);
 
-/// Options of one upload. All are optional.
+/// Options of one upload in one request. All are optional.
 #[derive(Debug)]
 pub struct osscb_put_options(Building<PutOptions>);
+
+/// Options of one upload of any size. All are optional.
+#[derive(Debug)]
+pub struct osscb_upload_options(Building<UploadOptions>);
 
 /// Options of a callback.
 #[derive(Debug)]
@@ -85,6 +89,7 @@ macro_rules! options {
 
 options!(osscb_client_options, ClientBuilder, 0);
 options!(osscb_put_options, PutOptions, 0);
+options!(osscb_upload_options, UploadOptions, 0);
 options!(osscb_callback_options, CallbackBuilder, building);
 
 /// What was set, or the defaults for NULL; or what was wrong.
@@ -186,6 +191,22 @@ pub extern "C" fn osscb_put_options_new() -> *mut osscb_put_options {
 /// Frees options.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_put_options_free(options: *mut osscb_put_options) {
+    // SAFETY: NULL or a live handle.
+    unsafe { free(options) };
+}
+
+/// Options with nothing set. Freed by `osscb_upload_options_free`.
+///
+/// Setters copy what they are given, and the last call counts. They cannot fail: a value that cannot be
+/// taken, such as text that is not UTF-8, is reported by the upload.
+#[unsafe(no_mangle)]
+pub extern "C" fn osscb_upload_options_new() -> *mut osscb_upload_options {
+    new_handle(|| osscb_upload_options(Building::new()))
+}
+
+/// Frees options.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_upload_options_free(options: *mut osscb_upload_options) {
     // SAFETY: NULL or a live handle.
     unsafe { free(options) };
 }

@@ -10,7 +10,7 @@ use crate::error::osscb_error;
 use crate::generated::osscb_status;
 use crate::guard::{Out, free, handle, read, status};
 use crate::library::Live;
-use crate::text::{c_string, lend, osscb_bytes};
+use crate::text::{c_string, give_number, lend, osscb_bytes};
 
 /// The application server's answer to the callback, and what OSS said of the stored object. Freed by
 /// `osscb_reply_free`; what its functions return is borrowed until then.
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn osscb_reply_request_id(reply: *const osscb_reply) -> *c
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_reply_crc64(reply: *const osscb_reply, crc64: *mut u64) -> bool {
     // SAFETY: NULL or a live handle, and NULL or a place to write to.
-    unsafe { read(reply, false, |reply| number(reply.reply.crc64(), crc64)) }
+    unsafe { read(reply, false, |reply| give_number(reply.reply.crc64(), crc64)) }
 }
 
 /// How long OSS worked on the request, callback included, in milliseconds. Returns false, and leaves
@@ -131,22 +131,10 @@ pub unsafe extern "C" fn osscb_reply_server_time_ms(
         let time = reply.reply.server_time();
         let ms = time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         // SAFETY: NULL or a place to write to.
-        unsafe { number(ms, server_time_ms) }
+        unsafe { give_number(ms, server_time_ms) }
     };
     // SAFETY: NULL or a live handle.
     unsafe { read(reply, false, look) }
-}
-
-/// # Safety
-/// `place` is NULL or may be written to.
-unsafe fn number(value: Option<u64>, place: *mut u64) -> bool {
-    if let Some(value) = value
-        && !place.is_null()
-    {
-        // SAFETY: not NULL, and the caller's promise.
-        unsafe { place.write(value) };
-    }
-    value.is_some()
 }
 
 /// Frees a reply, and what was borrowed from it.

@@ -1,7 +1,7 @@
 //! The signer handle: signatures for requests that the caller sends with an HTTP client of its own.
 
 use std::mem::MaybeUninit;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use oss_callback_core::sign::SignRequest;
 use oss_callback_core::{Credentials, Signer};
@@ -15,9 +15,7 @@ use crate::pairs::{osscb_pairs, texts};
 use crate::signed::{osscb_presigned, osscb_signed};
 use crate::signer_options::osscb_signer_options;
 use crate::text::{array, osscb_pair, osscb_str};
-
-/// `OSSCB_NOW`.
-const NOW: i64 = i64::MIN;
+use crate::time::moment;
 
 /// Signs requests. It never changes: any number of threads may use one at once.
 #[derive(Debug)]
@@ -200,18 +198,6 @@ pub unsafe extern "C" fn osscb_signer_policy_conditions(
 pub unsafe extern "C" fn osscb_signer_free(signer: *mut osscb_signer) {
     // SAFETY: NULL or a live handle.
     unsafe { free(signer) };
-}
-
-fn moment(time: i64) -> Result<SystemTime, Failure> {
-    if time == NOW {
-        return Ok(SystemTime::now());
-    }
-    let distance = Duration::from_secs(time.unsigned_abs());
-    let moment = match time {
-        0.. => UNIX_EPOCH.checked_add(distance),
-        _ => UNIX_EPOCH.checked_sub(distance),
-    };
-    moment.ok_or_else(|| Failure::argument("time", format!("{time} s from 1970 is no time")))
 }
 
 /// # Safety

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -18,6 +19,17 @@ namespace oss_callback {
 
 /// Names and values, in order.
 using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+class Callback;
+
+/// How to seal uploads.
+struct Sealing {
+    /// Shared with the application server: at least 16 bytes.
+    std::string secret{};
+    /// From the upload's start (or the signing of a URL or form) to the arrival of the callback: 1 s to
+    /// 365 days.
+    std::chrono::seconds expires_in{};
+};
 
 /// What went wrong, in the words that every language shares.
 enum class ErrorKind : std::int32_t {
@@ -282,7 +294,7 @@ struct ClientOptions {
     std::optional<std::uint64_t> retries{};
 };
 
-/// Options of one upload. All are optional.
+/// Options of one upload in one request. All are optional.
 struct PutOptions {
     /// Media type of the object.
     ///
@@ -387,6 +399,138 @@ struct PutOptions {
     std::optional<CallbackRetry> callback_retry{};
 };
 
+/// Options of one upload of any size. All are optional.
+struct UploadOptions {
+    /// Media type of the object.
+    ///
+    /// Default: guessed from the key's extension; `application/octet-stream` when it tells nothing.
+    std::optional<std::string> content_type{};
+
+    /// Base64 of the data's MD5, which OSS checks; `auto` has it computed.
+    ///
+    /// Default: none: the CRC-64 is checked anyway.
+    std::optional<std::string> content_md5{};
+
+    /// `Cache-Control` that OSS serves with the object.
+    ///
+    /// Default: none.
+    std::optional<std::string> cache_control{};
+
+    /// `Content-Disposition` that OSS serves with the object.
+    ///
+    /// Default: none.
+    std::optional<std::string> content_disposition{};
+
+    /// `Content-Encoding` that OSS serves with the object. The data is stored as given.
+    ///
+    /// Default: none.
+    std::optional<std::string> content_encoding{};
+
+    /// `Expires` that OSS serves with the object, as an HTTP date.
+    ///
+    /// Default: none.
+    std::optional<std::string> expires{};
+
+    /// Who may read or write the object.
+    ///
+    /// Default: the bucket's.
+    std::optional<ObjectAcl> acl{};
+
+    /// Storage class of the object.
+    ///
+    /// Default: the bucket's.
+    std::optional<StorageClass> storage_class{};
+
+    /// Tags of the object; names and values are percent-encoded for you.
+    ///
+    /// Default: none. Range: at most 10.
+    Pairs tagging{};
+
+    /// User metadata, sent as `x-oss-meta-NAME`. Names are letters, digits and `-`, and are
+    /// lowercased; values are visible ASCII.
+    ///
+    /// Default: none. Range: at most 8 KB together.
+    Pairs metadata{};
+
+    /// How OSS encrypts the object at rest.
+    ///
+    /// Default: the bucket's.
+    std::optional<ServerSideEncryption> server_side_encryption{};
+
+    /// KMS key id, with `server_side_encryption` KMS.
+    ///
+    /// Default: the default KMS key.
+    std::optional<std::string> server_side_encryption_key_id{};
+
+    /// Algorithm for the data itself, with `server_side_encryption` KMS.
+    ///
+    /// Default: AES256.
+    std::optional<ServerSideDataEncryption> server_side_data_encryption{};
+
+    /// Refuse the upload (409 `FileAlreadyExists`) if the key is taken. OSS ignores it in versioned
+    /// buckets.
+    ///
+    /// Default: false.
+    std::optional<bool> forbid_overwrite{};
+
+    /// Bandwidth limit that OSS applies to this upload, in bit/s.
+    ///
+    /// Default: none. Range: 819200 to 838860800.
+    std::optional<std::uint64_t> traffic_limit{};
+
+    /// Further request headers, sent and signed as they are. Those that the library sets itself are
+    /// refused.
+    ///
+    /// Default: none.
+    Pairs headers{};
+
+    /// Whether the callback travels in headers or in the URL's query.
+    ///
+    /// Default: header.
+    std::optional<CallbackPlacement> callback_in{};
+
+    /// Longest time for this call, in place of the client's.
+    ///
+    /// Default: the client's. Range: above 0.
+    std::optional<std::chrono::milliseconds> timeout{};
+
+    /// What to do when the request was handed over whole and its answer was lost, so that the
+    /// callback may have been made. `if_not_stored` looks (HeadObject, which the key must be
+    /// allowed to do): what is not stored is sent again, what is stored ends with
+    /// `outcome_unknown`. `never` ends with the error. `always` sends again, and the application
+    /// server must bear a second callback for one upload.
+    ///
+    /// Default: if_not_stored.
+    std::optional<CallbackRetry> callback_retry{};
+
+    /// Sources shorter than this many bytes go in one PutObject, others in parts. Sources of
+    /// unknown length go in parts, unless they end within the first one.
+    ///
+    /// Default: 16777216 (16 MiB). Range: at most 5368709120 (5 GiB).
+    std::optional<std::uint64_t> threshold{};
+
+    /// Bytes in a part. Without it, parts are as large as 10,000 of them must be to hold the
+    /// source; those of a source of unknown length double with every thousandth.
+    ///
+    /// Default: 8388608 (8 MiB), or what the source needs. Range: 102400 (100 KiB) to 5368709120 (5
+    /// GiB).
+    std::optional<std::uint64_t> part_size{};
+
+    /// How many parts are under way at once. A file is read piece by piece; any other stream takes
+    /// this many parts and one more of memory.
+    ///
+    /// Default: 4. Range: 1 to 64.
+    std::optional<std::uint64_t> parallel{};
+
+    /// Path of a file that remembers the upload, so that one that was cancelled, failed or killed
+    /// goes on where it was when the same call is made again. It holds no secret, is replaced as a
+    /// whole, and is removed in the end. Needs a source that is a path. Without it, an upload that
+    /// fails is aborted, and OSS keeps no parts.
+    ///
+    /// Default: none.
+    std::optional<std::string> checkpoint{};
+};
+
 /// Options of a `Callback`.
 struct CallbackOptions {
     /// Template of the request body, sent as you wrote it with `${…}` replaced: `k=v&…` for the
@@ -443,6 +587,91 @@ struct CallbackOptions {
 
     /// URLs that OSS tries when those before them failed; up to five with the first.
     std::vector<std::string> more_urls{};
+
+    /// Seals every upload, so that a `CallbackVerifier` with the same secret can tell your uploads from
+    /// a forger's. The default body and one built from fields carry the seal by themselves; a body that
+    /// is written out must hold `${x:seal}`, `${bucket}`, `${object}` and every variable. For presigned
+    /// URLs and forms: `Callback::sealed_for`.
+    ///
+    /// Default: none.
+    std::optional<Sealing> seal{};
+};
+
+/// Options of a `CallbackVerifier`. All are optional.
+struct VerifierOptions {
+    /// Public keys to trust, as PEM text (SubjectPublicKeyInfo): an emulator's, or OSS's own to pin
+    /// it. A signature by one is accepted whatever key URL the request names, and that URL is not
+    /// contacted. A verifier with trusted keys trusts these alone, so that a test key that is left
+    /// in a production configuration shows at once; see `official_keys`.
+    ///
+    /// Default: none.
+    std::vector<std::string> trusted_keys{};
+
+    /// Whether keys at OSS's own key URLs are trusted.
+    ///
+    /// Default: true without `trusted_keys`, false with them.
+    std::optional<bool> official_keys{};
+
+    /// Fetch a key by http where the request names http, instead of always by https. Whoever can
+    /// alter such a fetch can forge callbacks.
+    ///
+    /// Default: false.
+    std::optional<bool> key_scheme_as_named{};
+
+    /// Largest body of a callback request, in bytes.
+    ///
+    /// Default: 1048576 (1 MiB).
+    std::optional<std::uint64_t> max_body{};
+
+    /// Accept requests whose `x-oss-signature-version` is another than 1.0, and check them as 1.0.
+    /// OSS mentions a version 2.0 and describes it nowhere.
+    ///
+    /// Default: false.
+    std::optional<bool> any_signature_version{};
+
+    /// The callback body as it is given to OSS, with its `${…}`: tells which field holds what.
+    /// Needed where a custom variable bears the name of one of OSS's, such as `operation`.
+    ///
+    /// Default: none: fields by OSS's own names, all others are custom variables; form or JSON by
+    /// the request's Content-Type, which OSS does not sign.
+    std::optional<std::string> template_{};
+
+    /// Body type of `template`.
+    ///
+    /// Default: form. Range: only together with `template`.
+    std::optional<BodyType> template_type{};
+
+    /// Accept callbacks about this bucket alone, or about one of several. OSS signs callbacks for
+    /// all its customers, about buckets of theirs.
+    ///
+    /// Default: any bucket.
+    std::vector<std::string> bucket{};
+
+    /// Demand a seal, made with this secret or with one of several (for rotation).
+    ///
+    /// Default: none: seals are not checked. Range: at least 16 bytes each.
+    std::vector<std::string> seal_secret{};
+
+    /// In place of `template_` and `template_type`: those of this callback. It is looked at by the
+    /// constructor only.
+    const Callback *callback = nullptr;
+
+    /// Gets the PEM of the official key at a URL, in place of this library's own way. It replaces the
+    /// fetching and the key that is built in, never the rule for key URLs. What it throws is nested in a
+    /// `VerificationError` with reason `key_unavailable`. May be called from several threads at once, and
+    /// must not verify by the same verifier. Set a short timeout, follow no redirects, and read no more
+    /// than 16 KiB.
+    ///
+    /// Default: the present key is built in; another one is fetched from OSS's own host by https.
+    std::function<std::string(const std::string &url)> fetch_key{};
+
+    /// Asked last, of every seal that is right, whether this is the first time. Remember the nonce until
+    /// the expiry; return false to refuse a replay. What it throws comes out of `verify`. It must be
+    /// atomic, and may be called from several threads at once.
+    ///
+    /// Default: none; replays within the expiry are accepted.
+    std::function<bool(const std::string &nonce, std::chrono::system_clock::time_point expires_at)>
+        first_use{};
 };
 
 /// What an error says. `what()` is the whole sentence; a text that the error does not have is empty, a
@@ -819,6 +1048,78 @@ inline void apply(osscb_put_options *to, const PutOptions &from) {
     }
 }
 
+inline void apply(osscb_upload_options *to, const UploadOptions &from) {
+    if (from.content_type) {
+        osscb_upload_options_set_content_type(to, lend(*from.content_type));
+    }
+    if (from.content_md5) {
+        osscb_upload_options_set_content_md5(to, lend(*from.content_md5));
+    }
+    if (from.cache_control) {
+        osscb_upload_options_set_cache_control(to, lend(*from.cache_control));
+    }
+    if (from.content_disposition) {
+        osscb_upload_options_set_content_disposition(to, lend(*from.content_disposition));
+    }
+    if (from.content_encoding) {
+        osscb_upload_options_set_content_encoding(to, lend(*from.content_encoding));
+    }
+    if (from.expires) {
+        osscb_upload_options_set_expires(to, lend(*from.expires));
+    }
+    if (from.acl) {
+        osscb_upload_options_set_acl(to, static_cast<osscb_object_acl>(*from.acl));
+    }
+    if (from.storage_class) {
+        osscb_upload_options_set_storage_class(to, static_cast<osscb_storage_class>(*from.storage_class));
+    }
+    for (const auto &pair : from.tagging) {
+        osscb_upload_options_add_tag(to, lend(pair.first), lend(pair.second));
+    }
+    for (const auto &pair : from.metadata) {
+        osscb_upload_options_add_meta(to, lend(pair.first), lend(pair.second));
+    }
+    if (from.server_side_encryption) {
+        osscb_upload_options_set_server_side_encryption(to, static_cast<osscb_server_side_encryption>(*from.server_side_encryption));
+    }
+    if (from.server_side_encryption_key_id) {
+        osscb_upload_options_set_server_side_encryption_key_id(to, lend(*from.server_side_encryption_key_id));
+    }
+    if (from.server_side_data_encryption) {
+        osscb_upload_options_set_server_side_data_encryption(to, static_cast<osscb_server_side_data_encryption>(*from.server_side_data_encryption));
+    }
+    if (from.forbid_overwrite) {
+        osscb_upload_options_set_forbid_overwrite(to, *from.forbid_overwrite);
+    }
+    if (from.traffic_limit) {
+        osscb_upload_options_set_traffic_limit(to, *from.traffic_limit);
+    }
+    for (const auto &pair : from.headers) {
+        osscb_upload_options_add_header(to, lend(pair.first), lend(pair.second));
+    }
+    if (from.callback_in) {
+        osscb_upload_options_set_callback_in(to, static_cast<osscb_callback_placement>(*from.callback_in));
+    }
+    if (from.timeout) {
+        osscb_upload_options_set_timeout_ms(to, count(*from.timeout));
+    }
+    if (from.callback_retry) {
+        osscb_upload_options_set_callback_retry(to, static_cast<osscb_callback_retry>(*from.callback_retry));
+    }
+    if (from.threshold) {
+        osscb_upload_options_set_threshold(to, *from.threshold);
+    }
+    if (from.part_size) {
+        osscb_upload_options_set_part_size(to, *from.part_size);
+    }
+    if (from.parallel) {
+        osscb_upload_options_set_parallel(to, *from.parallel);
+    }
+    if (from.checkpoint) {
+        osscb_upload_options_set_checkpoint(to, lend(*from.checkpoint));
+    }
+}
+
 inline void apply(osscb_callback_options *to, const CallbackOptions &from) {
     if (from.body) {
         osscb_callback_options_set_body(to, lend(*from.body));
@@ -849,6 +1150,39 @@ inline void apply(osscb_callback_options *to, const CallbackOptions &from) {
     }
     for (const auto &url : from.more_urls) {
         osscb_callback_options_add_url(to, lend(url));
+    }
+    if (from.seal) {
+        osscb_callback_options_set_seal(to, lend(from.seal->secret), count(from.seal->expires_in));
+    }
+}
+
+inline void apply(osscb_verifier_options *to, const VerifierOptions &from) {
+    for (const auto &value : from.trusted_keys) {
+        osscb_verifier_options_add_trusted_key(to, lend(value));
+    }
+    if (from.official_keys) {
+        osscb_verifier_options_set_official_keys(to, *from.official_keys);
+    }
+    if (from.key_scheme_as_named) {
+        osscb_verifier_options_set_key_scheme_as_named(to, *from.key_scheme_as_named);
+    }
+    if (from.max_body) {
+        osscb_verifier_options_set_max_body(to, *from.max_body);
+    }
+    if (from.any_signature_version) {
+        osscb_verifier_options_set_any_signature_version(to, *from.any_signature_version);
+    }
+    if (from.template_) {
+        osscb_verifier_options_set_template(to, lend(*from.template_));
+    }
+    if (from.template_type) {
+        osscb_verifier_options_set_template_type(to, static_cast<osscb_body_type>(*from.template_type));
+    }
+    for (const auto &value : from.bucket) {
+        osscb_verifier_options_add_bucket(to, lend(value));
+    }
+    for (const auto &value : from.seal_secret) {
+        osscb_verifier_options_add_seal_secret(to, lend(value));
     }
 }
 

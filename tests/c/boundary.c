@@ -2,7 +2,7 @@
  * without the testbed. */
 #define _POSIX_C_SOURCE 200809L
 
-#include "support.h"
+#include "boundary.h"
 
 #include <signal.h>
 #include <stdint.h>
@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Checks a failure and frees its error. */
-static void is_refused(osscb_status status, osscb_error *error, const char *field, const char *word, int line) {
+void is_refused(osscb_status status, osscb_error *error, const char *field, const char *word, int line) {
     if (status != OSSCB_STATUS_INVALID_ARGUMENT || osscb_error_kind(error) != status) {
         test_fail("line %d: status %d, error of kind %d", line, (int)status, (int)osscb_error_kind(error));
     }
@@ -24,14 +23,7 @@ static void is_refused(osscb_status status, osscb_error *error, const char *fiel
     osscb_error_free(error);
 }
 
-#define REFUSED(call, field, word)                        \
-    do {                                                  \
-        osscb_error *error = NULL;                        \
-        osscb_status status = call;                       \
-        is_refused(status, error, field, word, __LINE__); \
-    } while (0)
-
-static osscb_client *local_client(int port) {
+osscb_client *local_client(int port) {
     char endpoint[64];
     osscb_client *client = NULL;
     osscb_error *error = NULL;
@@ -48,7 +40,7 @@ static osscb_client *local_client(int port) {
     return client;
 }
 
-static osscb_callback *any_callback(void) {
+osscb_callback *any_callback(void) {
     return callback_to("http://app.example.com/cb", NULL);
 }
 
@@ -331,7 +323,7 @@ static void options_can_be_freed_and_used_again(void) {
 }
 
 int main(int argc, char **argv) {
-    static const test tests[] = {
+    static const test own[] = {
         TEST(null_handles_and_places_are_refused),
         TEST(details_are_optional),
         TEST(freeing_null_does_nothing),
@@ -347,6 +339,12 @@ int main(int argc, char **argv) {
         TEST(a_client_may_be_freed_while_its_calls_run),
         TEST(options_can_be_freed_and_used_again),
     };
+    enum { OWN = sizeof own / sizeof *own };
+    test all[OWN + 64];
     signal(SIGPIPE, SIG_IGN);
-    return test_main(argc, argv, tests, sizeof tests / sizeof *tests);
+    memcpy(all, own, sizeof own);
+    memcpy(all + OWN, source_boundary_tests, source_boundary_tests_count * sizeof *all);
+    memcpy(all + OWN + source_boundary_tests_count, receive_boundary_tests,
+           receive_boundary_tests_count * sizeof *all);
+    return test_main(argc, argv, all, OWN + source_boundary_tests_count + receive_boundary_tests_count);
 }

@@ -2,7 +2,7 @@
  * 16 bytes a call or more. Run with 100000 calls it notices a leak of 64 bytes in any one of them. */
 #define _POSIX_C_SOURCE 200809L
 
-#include "support.h"
+#include "received.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +21,53 @@ static long resident_bytes(void) {
     return pages * sysconf(_SC_PAGESIZE);
 }
 
-/* A failed and a successful upload, an option refused, a callback, a signature. */
+/* A callback that is accepted, and one that is not. */
+static void receive_two(void) {
+    const osscb_pair headers[] = {
+        {OSSCB_STR("authorization"),
+         OSSCB_STR("kKQeGTRccDKyHB3H9vF+xYMSrmhMZjzzl2/kdD1ktNVgbWEfYTQG0G2SU/RaHBovRCE8OkQDjC3uG33esH2txA==")},
+        {OSSCB_STR("x-oss-pub-key-url"),
+         OSSCB_STR("aHR0cDovL2dvc3NwdWJsaWMuYWxpY2RuLmNvbS9jYWxsYmFja19wdWJfa2V5X3YxLnBlbQ==")},
+    };
+    osscb_verifier *verifier = verifier_of(osscb_verifier_options_new());
+    osscb_answer *answer = NULL;
+    verdict good = {OSSCB_STATUS_OK, NULL, NULL};
+    verdict bad = {OSSCB_STATUS_OK, NULL, NULL};
+    good.status = osscb_verifier_verify(verifier, OSSCB_STR("POST"), OSSCB_STR("/index.php?id=1&index=2"), headers, 2,
+                                        "bucket=yonghu-test", 18, &good.event, &good.error);
+    bad.status = osscb_verifier_verify(verifier, OSSCB_STR("POST"), OSSCB_STR("/index.php"), headers, 2,
+                                       "bucket=yonghu-test", 18, &bad.event, &bad.error);
+    CHECK(good.status == OSSCB_STATUS_OK && bad.status == OSSCB_STATUS_VERIFICATION);
+    CHECK(osscb_answer_new("{}", 2, &answer, NULL) == OSSCB_STATUS_OK);
+    osscb_answer_free(answer);
+    dismiss(&bad);
+    dismiss(&good);
+    osscb_verifier_free(verifier);
+}
+
+static bool go_on(void *context, const osscb_progress *progress) {
+    (void)context;
+    return progress->size > 0;
+}
+
+/* A stream by a call that blocks, and one that breaks by a call that is started. */
+static void sources(const osscb_client *client, const osscb_callback *callback) {
+    stream whole = {0};
+    whole.size = 1000;
+    outcome out = upload(client, "json/a", source_of(&whole, 1000), callback, NULL, NULL, go_on, NULL);
+    succeeded(&out);
+    release(&out);
+    stream broken = whole;
+    broken.at = 0;
+    broken.failure = "broken";
+    broken.answer = -1;
+    broken.fail_at = 10;
+    out = send_source(BY_STARTED_PUT, client, "json/a", source_of(&broken, 1000), callback);
+    CHECK(out.status == OSSCB_STATUS_SOURCE && whole.released == 1);
+    release(&out);
+}
+
+/* A failed and a successful upload, streams, an option refused, a callback, a signature. */
 static void one_round(const osscb_client *client, const osscb_callback *callback, const osscb_signer *signer) {
     osscb_put_options *options = osscb_put_options_new();
     osscb_put_options_add_meta(options, OSSCB_STR("name"), OSSCB_STR("value"));
@@ -36,6 +82,7 @@ static void one_round(const osscb_client *client, const osscb_callback *callback
     release(&bad);
     release(&good);
     osscb_put_options_free(options);
+    sources(client, callback);
 
     osscb_callback *other = callback_to("http://app.example.com/cb", json_body("{\"o\":${object}}"));
     osscb_string preview = {NULL, 0};
@@ -50,6 +97,7 @@ static void one_round(const osscb_client *client, const osscb_callback *callback
     CHECK(osscb_signer_presign(signer, &request, OSSCB_NO_STR, OSSCB_ADDRESSING_AUTO, 60, OSSCB_NOW, &signed_url,
                                NULL) == OSSCB_STATUS_OK);
     osscb_presigned_free(signed_url);
+    receive_two();
 }
 
 int main(int argc, char **argv) {

@@ -13,7 +13,11 @@ int main(int argc, char **argv) {
         {upload_tests, upload_tests_count},
         {failure_tests, failure_tests_count},
         {life_tests, life_tests_count},
+        {source_tests, source_tests_count},
+        {completion_tests, completion_tests_count},
         {vector_tests, vector_tests_count},
+        {verify_tests, verify_tests_count},
+        {receive_tests, receive_tests_count},
     };
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {

@@ -1,4 +1,4 @@
-/* The scenarios of tests/scenarios.toml, in four files. */
+/* The scenarios of tests/scenarios.toml, in a file for each table. */
 #ifndef SCENARIOS_H
 #define SCENARIOS_H
 
@@ -11,6 +11,10 @@
 TABLE(upload_tests);
 TABLE(failure_tests);
 TABLE(life_tests);
+TABLE(source_tests);
+TABLE(completion_tests);
 TABLE(vector_tests);
+TABLE(verify_tests);
+TABLE(receive_tests);
 
 #endif

@@ -106,6 +106,10 @@ static void make_one_of_each(void) {
     osscb_put_options *put_options = osscb_put_options_new();
     osscb_callback_options *callback_options = osscb_callback_options_new();
     osscb_signer_options *signer_options = osscb_signer_options_new();
+    osscb_upload_options *upload_options = osscb_upload_options_new();
+    osscb_completions *queue = osscb_completions_new();
+    stream stream = {0};
+    osscb_source *source = source_of(&stream, 0);
     osscb_cancel *cancel = osscb_cancel_new();
     osscb_client *client = client_of(NULL);
     osscb_callback *callback = callback_to("/ok", NULL);
@@ -144,6 +148,9 @@ static void make_one_of_each(void) {
     osscb_signer_options_free(signer_options);
     osscb_callback_options_free(callback_options);
     osscb_put_options_free(put_options);
+    osscb_source_free(source);
+    osscb_completions_free(queue);
+    osscb_upload_options_free(upload_options);
     osscb_client_options_free(client_options);
 }
 

@@ -5,25 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* CRC-64 as OSS has it (ECMA-182, reflected), bit by bit: not the library's own. */
-static uint64_t crc64_of(const unsigned char *data, size_t len) {
-    static uint64_t table[256];
-    if (table[1] == 0) {
-        for (unsigned i = 0; i < 256; i++) {
-            uint64_t crc = i;
-            for (int bit = 0; bit < 8; bit++) {
-                crc = (crc >> 1) ^ ((crc & 1) ? UINT64_C(0xC96C5795D7870F42) : 0);
-            }
-            table[i] = crc;
-        }
-    }
-    uint64_t crc = UINT64_MAX;
-    for (size_t i = 0; i < len; i++) {
-        crc = table[(crc ^ data[i]) & 0xff] ^ (crc >> 8);
-    }
-    return crc ^ UINT64_MAX;
-}
-
 static void reply_comes_back(void) {
     osscb_client *client = client_of(NULL);
     osscb_callback *callback = callback_to("/ok", NULL);

@@ -92,6 +92,56 @@ bool succeeded(const outcome *outcome) {
     return outcome->status == OSSCB_STATUS_OK;
 }
 
+outcome upload(const osscb_client *client, const char *key, osscb_source *source, const osscb_callback *callback,
+               const osscb_upload_options *options, const osscb_cancel *cancel, osscb_progress_function progress,
+               void *context) {
+    outcome out = {OSSCB_STATUS_OK, NULL, NULL};
+    out.status = osscb_upload_file_with_callback(client, BUCKET, osscb_str_of(key), source, callback, options, cancel,
+                                                 progress, context, &out.reply, &out.error);
+    osscb_source_free(source);
+    return out;
+}
+
+static outcome started(way way, const osscb_client *client, osscb_str key, osscb_source *source,
+                       const osscb_callback *callback) {
+    outcome out = {OSSCB_STATUS_BUG, NULL, NULL};
+    osscb_completion end = {0, NULL, NULL, OSSCB_STATUS_BUG};
+    size_t count = 0;
+    osscb_completions *queue = osscb_completions_new();
+    osscb_status status =
+        way == BY_STARTED_PUT
+            ? osscb_start_put_source_with_callback(client, BUCKET, key, source, callback, NULL, NULL, queue, 42,
+                                                   &out.error)
+            : osscb_start_upload_file_with_callback(client, BUCKET, key, source, callback, NULL, NULL, NULL, NULL,
+                                                    queue, 42, &out.error);
+    osscb_source_free(source);
+    if (status == OSSCB_STATUS_OK) {
+        CHECK(osscb_completions_wait(queue, &end, 1, 60000, &count, NULL) == OSSCB_STATUS_OK);
+        CHECK(count == 1 && end.tag == 42);
+        out.status = end.status;
+        out.reply = end.reply;
+        out.error = end.error;
+    }
+    osscb_completions_free(queue);
+    return out;
+}
+
+outcome send_source(way way, const osscb_client *client, const char *key, osscb_source *source,
+             const osscb_callback *callback) {
+    outcome out = {OSSCB_STATUS_OK, NULL, NULL};
+    switch (way) {
+    case BY_PUT:
+        out.status = osscb_put_source_with_callback(client, BUCKET, osscb_str_of(key), source, callback, NULL, NULL,
+                                                    &out.reply, &out.error);
+        osscb_source_free(source);
+        return out;
+    case BY_UPLOAD:
+        return upload(client, key, source, callback, NULL, NULL, NULL, NULL);
+    default:
+        return started(way, client, osscb_str_of(key), source, callback);
+    }
+}
+
 void release(outcome *outcome) {
     osscb_reply_free(outcome->reply);
     osscb_error_free(outcome->error);
@@ -135,25 +185,47 @@ static int connected(const char *url) {
     return stream;
 }
 
-int callbacks_with(const char *text) {
-    char buffer[4096];
+char *fetched(const char *base, const char *path) {
+    size_t room = 64 * 1024;
     size_t len = 0;
     ssize_t got = 0;
-    int stream = connected(testbed("APP_URL"));
-    int sent = snprintf(buffer, sizeof buffer,
-                        "GET /__count/%s HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n", text);
-    if (write(stream, buffer, (size_t)sent) != sent) {
-        test_fail("cannot ask the application server");
+    char *buffer = malloc(room);
+    int stream = connected(base);
+    int sent = buffer == NULL ? -1
+                              : snprintf(buffer, room,
+                                         "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", path);
+    if (sent < 0 || write(stream, buffer, (size_t)sent) != sent) {
+        test_fail("cannot ask %s%s", base, path);
+        exit(2);
     }
+    /* Until the body is whole: not every server closes the connection then. */
     const char *body = NULL;
-    shutdown(stream, SHUT_WR);
-    while (len < sizeof buffer - 1 && (got = read(stream, buffer + len, sizeof buffer - 1 - len)) > 0) {
-        len += (size_t)got;
-    }
-    buffer[len] = '\0';
+    const char *length = NULL;
+    do {
+        got = read(stream, buffer + len, room - 1 - len);
+        len += got > 0 ? (size_t)got : 0;
+        buffer[len] = '\0';
+        body = strstr(buffer, "\r\n\r\n");
+        length = strstr(buffer, "ength: ");
+    } while (got > 0 && (body == NULL || length == NULL ||
+                         buffer + len < body + 4 + strtoul(length + strlen("ength: "), NULL, 10)));
     close(stream);
-    body = strstr(buffer, "\r\n\r\n");
-    return body == NULL ? -1 : atoi(body + 4);
+    if (body == NULL) {
+        test_fail("no answer from %s%s", base, path);
+        *buffer = '\0';
+        return buffer;
+    }
+    memmove(buffer, body + 4, strlen(body + 4) + 1);
+    return buffer;
+}
+
+int callbacks_with(const char *text) {
+    char path[512];
+    snprintf(path, sizeof path, "/__count/%s", text);
+    char *body = fetched(testbed("APP_URL"), path);
+    int count = *body == '\0' ? -1 : atoi(body);
+    free(body);
+    return count;
 }
 
 long now_ms(void) {
@@ -245,4 +317,81 @@ int silent_server(void) {
     int port = 0;
     listening(&port);
     return port;
+}
+
+int64_t read_stream(void *context, uint8_t *buffer, size_t capacity, osscb_failure *failure) {
+    stream *self = context;
+    size_t end = self->failure != NULL && self->fail_at < self->size ? self->fail_at : self->size;
+    size_t len = end - self->at;
+    self->reads++;
+    sleep_ms(self->pause_ms);
+    if (len == 0 && self->failure != NULL) {
+        osscb_failure_set(failure, osscb_str_of(self->failure));
+        return self->answer;
+    }
+    if (len > capacity) {
+        len = capacity;
+    }
+    if (self->step > 0 && len > self->step) {
+        len = self->step;
+    }
+    for (size_t i = 0; i < len; i++) {
+        buffer[i] = (uint8_t)((self->at + i) % 251);
+    }
+    self->at += len;
+    return (int64_t)len;
+}
+
+void release_stream(void *context) { ((stream *)context)->released++; }
+
+osscb_source *source_of(stream *stream, uint64_t length) {
+    osscb_source *source = NULL;
+    CHECK(osscb_source_of_function(read_stream, length, release_stream, stream, &source, NULL) == OSSCB_STATUS_OK);
+    return source;
+}
+
+unsigned char *counting(size_t size) {
+    unsigned char *data = malloc(size == 0 ? 1 : size);
+    if (data == NULL) {
+        abort();
+    }
+    for (size_t i = 0; i < size; i++) {
+        data[i] = (unsigned char)(i % 251);
+    }
+    return data;
+}
+
+char *file_of(size_t size) {
+    static const char pattern[] = "/tmp/oss-callback-test-XXXXXX";
+    char *path = malloc(sizeof pattern);
+    unsigned char *data = counting(size);
+    if (path == NULL) {
+        abort();
+    }
+    memcpy(path, pattern, sizeof pattern);
+    int file = mkstemp(path);
+    if (file < 0 || write(file, data, size) != (ssize_t)size) {
+        test_fail("cannot write %s", path);
+    }
+    close(file);
+    free(data);
+    return path;
+}
+
+uint64_t crc64_of(const unsigned char *data, size_t len) {
+    static uint64_t table[256];
+    if (table[1] == 0) {
+        for (unsigned i = 0; i < 256; i++) {
+            uint64_t crc = i;
+            for (int bit = 0; bit < 8; bit++) {
+                crc = (crc >> 1) ^ ((crc & 1) ? UINT64_C(0xC96C5795D7870F42) : 0);
+            }
+            table[i] = crc;
+        }
+    }
+    uint64_t crc = UINT64_MAX;
+    for (size_t i = 0; i < len; i++) {
+        crc = table[(crc ^ data[i]) & 0xff] ^ (crc >> 8);
+    }
+    return crc ^ UINT64_MAX;
 }

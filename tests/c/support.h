@@ -45,6 +45,39 @@ void release(outcome *outcome);
 json *echo_of(const osscb_reply *reply);
 json *json_in(const json *echo, const char *member);
 
+/* As `put`, from a source, which is freed: by put_source, by upload_file, or started and waited for. */
+typedef enum way { BY_PUT, BY_UPLOAD, BY_STARTED_PUT, BY_STARTED_UPLOAD } way;
+outcome send_source(way way, const osscb_client *client, const char *key, osscb_source *source,
+                    const osscb_callback *callback);
+outcome upload(const osscb_client *client, const char *key, osscb_source *source, const osscb_callback *callback,
+               const osscb_upload_options *options, const osscb_cancel *cancel, osscb_progress_function progress,
+               void *context);
+
+/* A read function over bytes that tell where they are: byte i is i % 251. */
+typedef struct stream {
+    size_t size;
+    size_t at;
+    size_t step;      /* most bytes in one read; 0 for as many as asked for */
+    size_t fail_at;   /* where it fails, if `failure` is not NULL */
+    const char *failure;
+    int64_t answer;   /* what it returns then */
+    long pause_ms;    /* before each read */
+    int reads;
+    int released;
+} stream;
+int64_t read_stream(void *context, uint8_t *buffer, size_t capacity, osscb_failure *failure);
+void release_stream(void *context);
+/* A source that reads it. `length` may be OSSCB_UNKNOWN. */
+osscb_source *source_of(stream *stream, uint64_t length);
+
+/* The same bytes in memory, and in a new file that is to be removed. */
+unsigned char *counting(size_t size);
+char *file_of(size_t size);
+/* CRC-64 as OSS has it (ECMA-182, reflected), bit by bit: not the library's own. */
+uint64_t crc64_of(const unsigned char *data, size_t len);
+
+/* The body of the answer to a GET; freed by free(). */
+char *fetched(const char *base, const char *path);
 /* How many callbacks so far held `text` in their body, as the application server counts them. */
 int callbacks_with(const char *text);
 

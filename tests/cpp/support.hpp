@@ -14,6 +14,14 @@
 #include "oss_callback.hpp"
 #include "test.h"
 
+// Of tests/c/support.c.
+extern "C" {
+/// The body of the answer to a GET; freed by free().
+char *fetched(const char *base, const char *path);
+/// How many callbacks so far held `text` in their body, as the application server counts them.
+int callbacks_with(const char *text);
+}
+
 namespace oss = oss_callback;
 using namespace std::chrono_literals;
 

@@ -6,20 +6,33 @@
 use std::path::Path;
 
 /// In the order in which their items stand in the header.
-const SOURCES: [&str; 13] = [
+const SOURCES: &[&str] = &[
     "library",
     "text",
     "error",
+    "function",
     "options",
     "generated",
+    "credentials",
     "callback",
     "cancel",
     "client",
+    "source",
+    "progress",
+    "upload",
+    "completions",
+    "start",
     "reply",
     "pairs",
     "signer_options",
     "signer",
     "signed",
+    "verifier_options",
+    "verifier",
+    "event",
+    "sealing",
+    "confirm",
+    "answer",
 ];
 
 pub const PATH: &str = "include/oss_callback.h";

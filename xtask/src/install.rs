@@ -9,8 +9,15 @@ use crate::steps::NATIVE_LIBRARIES;
 
 const USAGE: &str = "usage: cargo xtask install --prefix P [--profile release|dev]";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-const HEADERS: [&str; 4] =
-    ["oss_callback.h", "oss_callback.hpp", "oss_callback/generated.hpp", "oss_callback/signer.hpp"];
+const HEADERS: [&str; 7] = [
+    "oss_callback.h",
+    "oss_callback.hpp",
+    "oss_callback/generated.hpp",
+    "oss_callback/handle.hpp",
+    "oss_callback/receive.hpp",
+    "oss_callback/signer.hpp",
+    "oss_callback/source.hpp",
+];
 
 pub fn run(args: &[&str]) -> Result<(), String> {
     let (mut prefix, mut profile) = (None, "release");

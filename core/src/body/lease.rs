@@ -1,10 +1,11 @@
 //! Whether data that was lent for a call is let go when the call ends.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Source;
+use super::{Reader, Source};
 
 /// Tells whether the data of a call is still held once the call has ended. The connection may hold it:
 /// OSS may answer before it has read all, and then the rest of the request is still on its way out.
@@ -18,15 +19,19 @@ impl Lease {
 }
 
 impl Source {
-    /// The same data, and a lease that tells whether any part of it is still held somewhere. What is read
-    /// while it is sent is the library's own, and never held.
+    /// The same data, and a lease that tells whether any part of it is still held somewhere: bytes, or a
+    /// stream that is not read to its end. Pieces of a file are the library's own, and never held.
     pub fn leased(self) -> (Source, Lease) {
         let lease = Lease::default();
         let source = match self {
             Source::Bytes(bytes) => {
                 Source::Bytes(Bytes::from_owner(Leased { bytes, _lease: Arc::clone(&lease.0) }))
             }
-            other => other,
+            Source::Stream { reader, length } => {
+                let reader = Box::new(LeasedReader { reader, _lease: Arc::clone(&lease.0) });
+                Source::Stream { reader, length }
+            }
+            file => file,
         };
         (source, lease)
     }
@@ -40,5 +45,16 @@ struct Leased {
 impl AsRef<[u8]> for Leased {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
+    }
+}
+
+struct LeasedReader {
+    reader: Reader,
+    _lease: Arc<()>,
+}
+
+impl Read for LeasedReader {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.reader.read(buffer)
     }
 }

@@ -47,7 +47,15 @@ impl Client {
     /// that names no bucket or key, or nothing to compare; else as
     /// [`put_object_with_callback`](Client::put_object_with_callback).
     pub fn confirm(&self, event: &CallbackEvent) -> Result<Confirmation> {
-        self.confirm_interruptibly(event, None)
+        self.confirm_interruptibly(event, None, None)
+    }
+
+    /// [`confirm`](Client::confirm) that `cancel` ends.
+    ///
+    /// # Errors
+    /// As [`confirm`](Client::confirm); `cancelled` once the token is.
+    pub fn confirm_until(&self, event: &CallbackEvent, cancel: &Cancel) -> Result<Confirmation> {
+        self.confirm_interruptibly(event, Some(cancel), None)
     }
 
     /// [`confirm`](Client::confirm) that can be interrupted, as [`send_while`](Client::send_while) can.
@@ -59,7 +67,7 @@ impl Client {
         event: &CallbackEvent,
         mut interrupt: impl FnMut() -> bool,
     ) -> Result<Confirmation> {
-        self.confirm_interruptibly(event, Some(&mut interrupt))
+        self.confirm_interruptibly(event, None, Some(&mut interrupt))
     }
 
     /// [`confirm`](Client::confirm) that returns at once, as [`start`](Client::start) does; `done` is
@@ -85,18 +93,19 @@ impl Client {
         };
         let inner = Arc::clone(&self.inner);
         let ask = |transport| async move { question.ask(&inner, transport).await };
-        self.inner.engines.start(Load::Small, cancel.cloned(), ask, done);
+        self.inner.engines.start(Load::Small, cancel.cloned(), Lease::default(), ask, done);
     }
 
     fn confirm_interruptibly(
         &self,
         event: &CallbackEvent,
+        cancel: Option<&Cancel>,
         interrupt: Option<Interrupt<'_>>,
     ) -> Result<Confirmation> {
         let question = Question::new(&self.inner, event)?;
         self.inner
             .engines
-            .block_on(None, interrupt, &Lease::default(), |transport| question.ask(&self.inner, transport))
+            .block_on(cancel, interrupt, &Lease::default(), |transport| question.ask(&self.inner, transport))
     }
 }
 

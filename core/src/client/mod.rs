@@ -145,14 +145,15 @@ impl Client {
     /// event loop of their own.
     pub fn start(&self, request: PutRequest, done: impl FnOnce(Result<CallbackReply>) + Send + 'static) {
         let cancel = request.cancel.clone();
-        let plan = match put::Plan::new(&self.inner, request) {
-            Ok((plan, _)) => plan,
+        let (plan, lease) = match put::Plan::new(&self.inner, request) {
+            Ok(planned) => planned,
             Err(error) => return done(Err(error)),
         };
         let inner = Arc::clone(&self.inner);
         self.inner.engines.start(
             plan.parcel.load(),
             cancel,
+            lease,
             |transport| async move { put::run(&inner, transport, &plan).await },
             done,
         );

@@ -102,12 +102,13 @@ impl Background {
         self.load.load(Ordering::Relaxed) / LOAD_OF_A_THREAD
     }
 
-    /// Starts a call; `done` is called on the thread with its outcome.
+    /// Starts a call; `done` is called on the thread with its outcome, and `afterwards` comes behind that.
     pub fn start<T: Send + 'static>(
         &self,
         load: Load,
         call: impl Future<Output = T> + Send + 'static,
         done: impl FnOnce(T) + Send + 'static,
+        afterwards: impl Future<Output = ()> + Send + 'static,
     ) {
         let loaded = Loaded::new(&self.load, load);
         self.queue.push(Box::pin(async move {
@@ -115,6 +116,7 @@ impl Background {
             // Before the caller knows, who may start the next at once.
             drop(loaded);
             done(outcome);
+            afterwards.await;
         }));
     }
 }
@@ -164,6 +166,7 @@ mod tests {
 
     use super::super::{Engines, cancelled, testing};
     use super::*;
+    use crate::body::Lease;
 
     #[test]
     fn all_that_came_before_a_background_thread_looked_is_started() {
@@ -174,6 +177,7 @@ mod tests {
             engines.start(
                 Load::Small,
                 None,
+                Lease::default(),
                 move |_| async move { Ok(i) },
                 move |outcome| sender.send(outcome).unwrap(),
             );
@@ -194,7 +198,7 @@ mod tests {
         let started = |load| {
             let (end, ended) = tokio::sync::oneshot::channel::<()>();
             let call = move |_| async move { ended.await.map_err(|_| cancelled()) };
-            engines.start(load, None, call, |_| ());
+            engines.start(load, None, Lease::default(), call, |_| ());
             end
         };
         let small: Vec<_> = (0..10).map(|_| started(Load::Small)).collect();
@@ -216,7 +220,7 @@ mod tests {
     fn a_background_thread_ends_with_its_client() {
         let (engines, _) = testing::engines();
         let (sender, ended) = std::sync::mpsc::channel::<()>();
-        engines.start(Load::Small, None, |_| async { Ok(()) }, move |_| drop(sender));
+        engines.start(Load::Small, None, Lease::default(), |_| async { Ok(()) }, move |_| drop(sender));
         assert!(ended.recv().is_err(), "the call has ended");
         let background = Arc::clone(&engines.generation.background.lock().unwrap()[0]);
         let queue = Arc::downgrade(&background.queue);

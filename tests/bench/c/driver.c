@@ -84,11 +84,40 @@ static long all(long limit, double deadline) {
     return done;
 }
 
+/* A whole file, in one request or in parts. */
+static void upload(const char *path, int in_parts, long part) {
+    osscb_reply *reply = NULL;
+    osscb_error *error = NULL;
+    osscb_source *source = NULL;
+    osscb_upload_options *options = osscb_upload_options_new();
+    osscb_upload_options_set_threshold(options, in_parts ? 0 : (uint64_t)5 << 30);
+    osscb_upload_options_set_part_size(options, (uint64_t)part);
+    osscb_upload_options_set_parallel(options, (uint64_t)ways);
+    if (osscb_source_of_path(osscb_str_of(path), &source, &error) != OSSCB_STATUS_OK ||
+        osscb_upload_file_with_callback(client, OSSCB_STR("examplebucket"), OSSCB_STR("k"), source, callback,
+                                        options, NULL, NULL, NULL, &reply, &error) != OSSCB_STATUS_OK)
+        fail("upload", error);
+    osscb_reply_free(reply);
+    osscb_source_free(source);
+    osscb_upload_options_free(options);
+}
+
+static size_t length_of(const char *path) {
+    FILE *file = fopen(path, "rb");
+    if (file == NULL || fseek(file, 0, SEEK_END) != 0)
+        fail(path, NULL);
+    long length = ftell(file);
+    fclose(file);
+    return (size_t)length;
+}
+
 int main(int argc, char **argv) {
+    int in_parts = argc > 2 && strcmp(argv[2], "multipart") == 0;
+    int is_file = in_parts || (argc > 2 && strcmp(argv[2], "put-file") == 0);
     osscb_error *error = NULL;
     osscb_client_options *options = osscb_client_options_new();
     osscb_callback_options *more = osscb_callback_options_new();
-    if (argc < 3 || strcmp(argv[2], "put") != 0)
+    if (argc < 3 || (!is_file && strcmp(argv[2], "put") != 0))
         fail("no such workload", NULL);
     ways = strtol(given(argc, argv, "ways", "1"), NULL, 10);
     size = strtoul(given(argc, argv, "size", "4096"), NULL, 10);
@@ -105,15 +134,25 @@ int main(int argc, char **argv) {
         osscb_callback_new(OSSCB_STR("http://app.example.com/oss/cb"), more, &callback, &error) != OSSCB_STATUS_OK)
         fail("client", error);
 
-    all(20, 0);
+    if (is_file) {
+        size = 1;
+        put(0, 0);
+    } else {
+        all(20, 0);
+    }
+    const char *path = given(argc, argv, "file", "");
     struct rusage before, after;
     getrusage(RUSAGE_SELF, &before);
     double start = now();
-    long done = all(operations / ways, start + seconds);
+    long done = 1;
+    if (is_file)
+        upload(path, in_parts, strtol(given(argc, argv, "part", "8388608"), NULL, 10));
+    else
+        done = all(operations / ways, start + seconds);
     double elapsed = now() - start;
     getrusage(RUSAGE_SELF, &after);
     printf("{\"ops\":%ld,\"bytes\":%zu,\"seconds\":%.6f,\"cpu\":%.6f,\"idle_kib\":%ld,\"peak_kib\":%ld}\n", done,
-           (size_t)done * size, elapsed, cpu(&after) - cpu(&before), before.ru_maxrss, after.ru_maxrss);
+           is_file ? length_of(path) : (size_t)done * size, elapsed, cpu(&after) - cpu(&before), before.ru_maxrss, after.ru_maxrss);
 
     osscb_callback_free(callback);
     osscb_client_free(client);

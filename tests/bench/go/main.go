@@ -38,14 +38,33 @@ func main() {
 	client, err := osscallback.NewClient(options)
 	measure.Check(err)
 	defer client.Close()
-	if given.Workload != "put" {
-		measure.Check(fmt.Errorf("there is no workload %s", given.Workload))
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	data := make([]byte, int(given.Number("size", 4096)))
-	given.Puts(len(data), func(key string) error {
-		_, err := client.PutObjectWithCallback(ctx, bucket, key, data, callback, nil)
+	if given.Workload == "put" {
+		data := make([]byte, int(given.Number("size", 4096)))
+		given.Puts(len(data), func(key string) error {
+			_, err := client.PutObjectWithCallback(ctx, bucket, key, data, callback, nil)
+			return err
+		})
+		return
+	}
+	warm := func() error {
+		_, err := client.PutObjectWithCallback(ctx, bucket, "warm", []byte("x"), callback, nil)
+		return err
+	}
+	given.File(warm, func(path string) error {
+		switch source := osscallback.FromPath(path); given.Workload {
+		case "put-file":
+			_, err = client.PutSourceWithCallback(ctx, bucket, "k", source, callback, nil)
+		case "multipart":
+			_, err = client.UploadFileWithCallback(ctx, bucket, "k", source, callback, &osscallback.UploadOptions{
+				Threshold: osscallback.Ptr(uint64(0)),
+				PartSize:  uint64(given.Number("part", 8<<20)),
+				Parallel:  uint64(given.Number("ways", 4)),
+			})
+		default:
+			err = fmt.Errorf("there is no workload %s", given.Workload)
+		}
 		return err
 	})
 }

@@ -9,10 +9,12 @@ use super::api::{Api, ApiOption, OptionType, camel};
 /// Long enough to read, short enough that the header's lines stay within a screen.
 const DOC_WIDTH: usize = 92;
 
-pub const GROUPS: [(&str, &str); 3] = [
+pub const GROUPS: &[(&str, &str)] = &[
     ("client", "osscb_client_options"),
     ("put", "osscb_put_options"),
+    ("upload", "osscb_upload_options"),
     ("callback", "osscb_callback_options"),
+    ("verifier", "osscb_verifier_options"),
 ];
 
 pub fn bindings(api: &Api) -> Output {
@@ -22,14 +24,17 @@ pub fn bindings(api: &Api) -> Output {
          use std::os::raw::c_char;\n\
          use std::time::Duration;\n\n\
          use crate::error::osscb_error;\n\
-         use crate::options::{self, osscb_callback_options, osscb_client_options, osscb_put_options};\n\
-         use crate::text::osscb_str;\n\n",
+         use crate::options::{\n\
+         self, osscb_callback_options, osscb_client_options, osscb_put_options, osscb_upload_options,\n\
+         };\n\
+         use crate::text::osscb_str;\n\
+         use crate::verifier_options::osscb_verifier_options;\n\n",
     );
     statuses(&mut out, api);
     for option in enums(api) {
         enumeration(&mut out, option);
     }
-    for (group, handle) in GROUPS {
+    for &(group, handle) in GROUPS {
         for option in api.group(group) {
             setter(&mut out, option, handle);
         }

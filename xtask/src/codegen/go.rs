@@ -8,7 +8,7 @@ use super::api::{Api, ApiOption, OptionType};
 use super::c::{comment, enums, option_doc, snake};
 
 /// Group, Go struct, C handle and what the struct is.
-const GROUPS: [(&str, &str, &str, &str); 3] = [
+const GROUPS: &[(&str, &str, &str, &str)] = &[
     (
         "client",
         "Options",
@@ -22,15 +22,78 @@ const GROUPS: [(&str, &str, &str, &str); 3] = [
         "PutOptions are the options of one upload. The zero value of a field means its default.",
     ),
     (
+        "upload",
+        "UploadOptions",
+        "osscb_upload_options",
+        "UploadOptions are the options of one upload of any size. The zero value of a field means its default.",
+    ),
+    (
         "callback",
         "CallbackOptions",
         "osscb_callback_options",
         "CallbackOptions are the options of a [Callback]. The zero value of a field means its default.",
     ),
+    (
+        "verifier",
+        "VerifierOptions",
+        "osscb_verifier_options",
+        "VerifierOptions are the options of a [CallbackVerifier]. The zero value of a field means its default.",
+    ),
 ];
 
+/// Fields that are no values, and so not in the list; package code hands them over.
+const FUNCTIONS: &[(&str, &str)] = &[
+    (
+        "callback",
+        "\n\t// Seals every upload, so that your application server can tell yours from a forger's.\n\
+        \t//\n\t// Default: nil, no seal.\n\tSeal *SealOptions\n",
+    ),
+    ("verifier", VERIFIER_FUNCTIONS),
+    ("client", CLIENT_FUNCTIONS),
+    ("upload", UPLOAD_FUNCTIONS),
+];
+
+const CLIENT_FUNCTIONS: &str = "
+\t// Provides the credentials, in place of the options for them. It is asked by the first call that needs
+\t// them, and again before they expire, by one call at a time, while others go on with those that they
+\t// have. When it fails, calls that need credentials fail with [ErrCredentials] and its error.
+\t//
+\t// Default: nil.
+\tCredentialsProvider func() (Credentials, error) `json:\"-\"`
+";
+
+const UPLOAD_FUNCTIONS: &str = "
+\t// Is told how far the upload is: at its beginning, ten times a second while bytes move, and at its end,
+\t// by one goroutine at a time. An error ends the upload, unless it is complete, and is part of the
+\t// upload's own error. Be quick: the upload waits.
+\t//
+\t// Default: nil.
+\tProgress func(Progress) error `json:\"-\"`
+";
+
+const VERIFIER_FUNCTIONS: &str = "
+\t// In place of Template and TemplateType: those of this callback.
+\tCallback *Callback
+
+\t// Gets the PEM of official keys, in place of the library's own way. It replaces the fetching and the
+\t// key that is built in, never the rule for key URLs: it is not called for a URL that is not OSS's.
+\t// Set a short timeout and follow no redirects. Answers are remembered, failures for 30 s. It may be
+\t// called by several goroutines at once.
+\t//
+\t// Default: nil: the present key is built in; another one is fetched from OSS's own host by https.
+\tFetchKey func(url string) ([]byte, error) `json:\"-\"`
+
+\t// Asked last, of every seal that is right, whether this is the first time: remember the nonce until
+\t// it expires, and return false to refuse a replay. It must be atomic: of two calls with one nonce
+\t// only one may get true.
+\t//
+\t// Default: nil: replays within the expiry are accepted.
+\tFirstUse func(nonce string, expiresAt time.Time) bool `json:\"-\"`
+";
+
 /// What Go writes in capitals throughout.
-const INITIALISMS: [&str; 11] = ["ID", "CA", "MD5", "ACL", "SNI", "EC", "KMS", "SM4", "IA", "JSON", "CRC64"];
+const INITIALISMS: [&str; 12] =
+    ["URL", "ID", "CA", "MD5", "ACL", "SNI", "EC", "KMS", "SM4", "IA", "JSON", "CRC64"];
 
 /// `server_side_encryption_key_id` as `ServerSideEncryptionKeyID`, `public-read` as `PublicRead`.
 fn go_name(name: &str) -> String {
@@ -74,7 +137,7 @@ pub fn options(api: &Api) -> Output {
     for option in enums(api) {
         enumeration(&mut out, option);
     }
-    for (group, ty, handle, about) in GROUPS {
+    for &(group, ty, handle, about) in GROUPS {
         structure(&mut out, api, group, ty, about);
         hand_over(&mut out, api, group, ty, handle);
     }
@@ -115,6 +178,12 @@ fn is_on_by_default(option: &ApiOption) -> bool {
     option.ty == OptionType::Bool && option.default != "false"
 }
 
+/// Whether 0 says something else than nothing.
+fn may_be_zero(option: &ApiOption) -> bool {
+    let range = option.range.as_deref().unwrap_or_default();
+    option.ty == OptionType::Integer && (range.starts_with("0 ") || range.starts_with("at most"))
+}
+
 fn structure(out: &mut String, api: &Api, group: &str, ty: &str, about: &str) {
     doc(out, "", &[about.to_owned()]);
     writeln!(out, "type {ty} struct {{").expect("writing to a String");
@@ -125,7 +194,7 @@ fn structure(out: &mut String, api: &Api, group: &str, ty: &str, about: &str) {
         let usage = match option.ty {
             OptionType::Duration => Some("Counted in whole milliseconds, rounded up."),
             OptionType::Map => Some("Handed over in the order of the names."),
-            OptionType::Bool if is_on_by_default(option) => Some("Nil means the default; see [Ptr]."),
+            _ if is_on_by_default(option) || may_be_zero(option) => Some("Nil means the default; see [Ptr]."),
             _ => None,
         };
         let paragraphs = option_doc(option, usage);
@@ -136,13 +205,18 @@ fn structure(out: &mut String, api: &Api, group: &str, ty: &str, about: &str) {
             OptionType::Secret => "Secret".to_owned(),
             OptionType::Bool if is_on_by_default(option) => "*bool".to_owned(),
             OptionType::Bool => "bool".to_owned(),
+            OptionType::Integer if may_be_zero(option) => "*uint64".to_owned(),
             OptionType::Integer => "uint64".to_owned(),
             OptionType::Duration => "time.Duration".to_owned(),
             OptionType::Map => "map[string]string".to_owned(),
-            OptionType::List | OptionType::SecretList => "[]string".to_owned(),
+            OptionType::List => "[]string".to_owned(),
+            OptionType::SecretList => "[]Secret".to_owned(),
             OptionType::Enum => go_type(option),
         };
         writeln!(out, "\t{} {field}", go_name(&option.name)).expect("writing to a String");
+    }
+    if let Some((_, functions)) = FUNCTIONS.iter().find(|(name, _)| *name == group) {
+        out.push_str(functions);
     }
     out.push_str("}\n\n");
 }
@@ -171,6 +245,9 @@ fn hand_over(out: &mut String, api: &Api, group: &str, ty: &str, handle: &str) {
             OptionType::Bool => {
                 format!("if {field} {{\n\t\tC.{handle}_set_{name}(handle, C.bool({field}))\n\t}}")
             }
+            OptionType::Integer if may_be_zero(option) => {
+                format!("if {field} != nil {{\n\t\tC.{handle}_set_{name}(handle, C.uint64_t(*{field}))\n\t}}")
+            }
             OptionType::Integer => {
                 format!("if {field} != 0 {{\n\t\tC.{handle}_set_{name}(handle, C.uint64_t({field}))\n\t}}")
             }
@@ -182,10 +259,13 @@ fn hand_over(out: &mut String, api: &Api, group: &str, ty: &str, handle: &str) {
                  \t\tC.{handle}_add_{}(handle, text(name), text({field}[name]))\n\t}}",
                 option.singular.as_deref().expect("checked")
             ),
-            OptionType::List | OptionType::SecretList => format!(
-                "for _, value := range {field} {{\n\t\tC.{handle}_add_{}(handle, text(value))\n\t}}",
-                option.singular.as_deref().expect("checked")
-            ),
+            OptionType::List | OptionType::SecretList => {
+                let value = if option.ty == OptionType::List { "value" } else { "string(value)" };
+                format!(
+                    "for _, value := range {field} {{\n\t\tC.{handle}_add_{}(handle, text({value}))\n\t}}",
+                    option.singular.as_deref().expect("checked")
+                )
+            }
             OptionType::Enum => {
                 let c_type = format!("C.osscb_{}", snake(option.enum_name.as_deref().expect("checked")));
                 format!("if {field} != 0 {{\n\t\tC.{handle}_set_{name}(handle, {c_type}({field}))\n\t}}")

@@ -35,9 +35,21 @@ pub const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-
 /// An instrumented build finds other faults than valgrind does, and sooner.
 pub const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
 
-const HELPERS: [&str; 3] = ["test.c", "json.c", "support.c"];
-const SCENARIOS: [&str; 5] =
-    ["scenarios.c", "scenarios_upload.c", "scenarios_failure.c", "scenarios_life.c", "scenarios_vectors.c"];
+const HELPERS: [&str; 4] = ["test.c", "json.c", "support.c", "received.c"];
+const SCENARIOS: [&str; 9] = [
+    "scenarios.c",
+    "scenarios_upload.c",
+    "scenarios_failure.c",
+    "scenarios_life.c",
+    "scenarios_sources.c",
+    "completions.c",
+    "scenarios_vectors.c",
+    "scenarios_verify.c",
+    "scenarios_receive.c",
+];
+/// Each is a program.
+const PROGRAMS: [(&str, &[&str]); 2] =
+    [("boundary", &["boundary.c", "boundary_sources.c", "boundary_receive.c"]), ("scenarios", &SCENARIOS)];
 
 /// Calls of the memory test; `OSS_CALLBACK_CALLS=100000` makes it notice 64 bytes a call.
 const CALLS: &str = "3000";
@@ -53,7 +65,7 @@ fn run(run: &mut Run) -> Result<(), String> {
     }
     let testbed = Testbed::start(run)?;
     for (kind, flags) in [("plain", &[][..]), ("sanitized", &SANITIZERS)] {
-        for (name, files) in [("boundary", &["boundary.c"][..]), ("scenarios", &SCENARIOS)] {
+        for (name, files) in PROGRAMS {
             let program = program(run, &library, &format!("{name}-{kind}"), files, flags)?;
             run.tests(with(&testbed, run.command(&program)))?;
             if kind == "plain" {
@@ -68,18 +80,37 @@ fn run(run: &mut Run) -> Result<(), String> {
     let mut flags = vec![library.file.to_string_lossy().into_owned()];
     flags.extend(library.native.iter().cloned());
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let example = compile(run, "cc", "c99", &["ffi-c/examples/put_with_callback.c"], &flags, "example-c")?;
-    example_prints_the_reply(run, &testbed, "C", &example);
-    Ok(())
+    examples(run, &testbed, "c", |run, source, name| compile(run, "cc", "c99", &[source], &flags, name))
 }
 
-/// Runs an example as its head says, with an application server that answers `{"Status":"OK"}`.
-pub fn example_prints_the_reply(run: &mut Run, testbed: &Testbed, language: &str, program: &Path) {
+/// Builds and runs the examples as their heads say, with an application server that answers
+/// `{"Status":"OK"}`.
+pub fn examples(
+    run: &mut Run,
+    testbed: &Testbed,
+    ending: &str,
+    build: impl Fn(&Run, &str, &str) -> Result<PathBuf, String>,
+) -> Result<(), String> {
     let app = testbed.environment.iter().find(|(name, _)| name == "APP_URL").map_or("", |(_, url)| url);
-    let mut command = with(testbed, run.command(program));
-    command.env("CALLBACK_URL", format!("{app}/ok"));
-    let outcome = run.output(command).and_then(|said| same(said.trim_end(), r#"{"Status":"OK"}"#));
-    run.check(&format!("the {language} example prints the application server's answer"), outcome);
+    let film = folder(run)?.join(format!("film-{ending}.mp4"));
+    std::fs::write(&film, vec![7; 17 << 20]).map_err(|e| format!("{}: {e}", film.display()))?;
+    for name in ["put_with_callback", "upload_file"] {
+        let source = format!("ffi-c/examples/{name}.{ending}");
+        let mut command =
+            with(testbed, run.command(build(run, &source, &format!("example-{name}-{ending}"))?));
+        command.env("CALLBACK_URL", format!("{app}/ok")).arg(&film);
+        // What it says of its progress comes behind.
+        let answer = |said: String| same(said.lines().next().unwrap_or_default(), r#"{"Status":"OK"}"#);
+        let outcome = run.output(command).and_then(answer);
+        run.check(&format!("{source} prints the application server's answer"), outcome);
+    }
+    let source = format!("ffi-c/examples/verify_callback.{ending}");
+    let example = build(run, &source, &format!("example-verify_callback-{ending}"))?;
+    // As the core's own example has it.
+    let expected = "a callback about the bucket yonghu-test\nwithout its query: wrong_signature";
+    let outcome = run.output(run.command(example)).and_then(|said| same(said.trim_end(), expected));
+    run.check(&format!("{source} tells a callback from a changed one"), outcome);
+    std::fs::remove_file(&film).map_err(|e| format!("{}: {e}", film.display()))
 }
 
 fn valgrind(run: &mut Run, testbed: &Testbed, program: &Path) -> Result<(), String> {
@@ -210,7 +241,10 @@ fn names(root: &Path) -> Result<(), String> {
         if !c.contains(&setter) {
             missing.push(setter);
         }
-        if !cpp.contains(&format!(" {}{{}};", option.name)) {
+        // C++ writes `template_`.
+        if !cpp.contains(&format!(" {}{{}};", option.name))
+            && !cpp.contains(&format!(" {}_{{}};", option.name))
+        {
             missing.push(format!("{} in C++", option.name));
         }
     }

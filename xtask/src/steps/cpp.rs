@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::c::{CC, Library, SANITIZERS, compile, example_prints_the_reply, static_library, with};
+use super::c::{CC, Library, SANITIZERS, compile, examples, static_library, with};
 use super::{Step, Tool};
 use crate::runner::Run;
 use crate::testbed::Testbed;
@@ -23,7 +23,7 @@ fn run(run: &mut Run) -> Result<(), String> {
     }
     let testbed = Testbed::start(run)?;
     for (kind, flags) in [("plain", &[][..]), ("sanitized", &SANITIZERS)] {
-        for name in ["scenarios", "vectors"] {
+        for name in ["scenarios", "sources", "vectors", "verify", "receive"] {
             let program = program(run, &library, name, kind, flags)?;
             run.tests(with(&testbed, run.command(program)))?;
         }
@@ -31,10 +31,7 @@ fn run(run: &mut Run) -> Result<(), String> {
     let mut flags = vec![library.file.to_string_lossy().into_owned()];
     flags.extend(library.native.iter().cloned());
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let source = ["ffi-c/examples/put_with_callback.cpp"];
-    let example = compile(run, "c++", "c++17", &source, &flags, "example-cpp")?;
-    example_prints_the_reply(run, &testbed, "C++", &example);
-    Ok(())
+    examples(run, &testbed, "cpp", |run, source, name| compile(run, "c++", "c++17", &[source], &flags, name))
 }
 
 fn program(run: &Run, library: &Library, name: &str, kind: &str, flags: &[&str]) -> Result<PathBuf, String> {
@@ -46,9 +43,9 @@ fn program(run: &Run, library: &Library, name: &str, kind: &str, flags: &[&str])
             compile(run, "cc", "c99", &[&format!("tests/c/{file}.c")], &all, &format!("{file}-{kind}.o"));
         object.map(|path| path.to_string_lossy().into_owned())
     };
-    let (test, json) = (helper("test")?, helper("json")?);
+    let (test, json, support) = (helper("test")?, helper("json")?, helper("support")?);
     let file = library.file.to_string_lossy().into_owned();
-    let mut all = vec!["-Itests/cpp", &test, &json];
+    let mut all = vec!["-Itests/cpp", &test, &json, &support];
     all.extend(flags);
     all.push(&file);
     all.extend(library.native.iter().map(String::as_str));

@@ -43,7 +43,8 @@ pub struct Progress {
     pub parts_total: Option<u32>,
 }
 
-type Watch = Arc<dyn Fn(Progress) + Send + Sync>;
+/// Whether to go on.
+type Watch = Arc<dyn Fn(Progress) -> bool + Send + Sync>;
 
 /// An upload to be made by [`Client::upload`] or [`Client::start_upload`].
 #[derive(Clone)]
@@ -93,7 +94,19 @@ impl UploadRequest {
     /// Has `watch` told how far the upload is: at its beginning, ten times a second while bytes move,
     /// and at its end. It is called on the thread that drives the upload, which for a blocking call is
     /// the caller's own, and should be quick.
-    pub fn progress(mut self, watch: impl Fn(Progress) + Send + Sync + 'static) -> UploadRequest {
+    pub fn progress(self, watch: impl Fn(Progress) + Send + Sync + 'static) -> UploadRequest {
+        self.progress_while(move |progress| {
+            watch(progress);
+            true
+        })
+    }
+
+    /// As [`progress`](UploadRequest::progress); once `watch` says false, the upload ends with an error of
+    /// kind `cancelled`, unless it is complete.
+    pub fn progress_while(
+        mut self,
+        watch: impl Fn(Progress) -> bool + Send + Sync + 'static,
+    ) -> UploadRequest {
         self.progress = Some(Arc::new(watch));
         self
     }
@@ -268,11 +281,12 @@ impl Client {
         request: UploadRequest,
         done: impl FnOnce(Result<CallbackReply>) + Send + 'static,
     ) {
-        let plan = match Plan::new(&self.inner, request, Cancel::new()) {
-            Ok((plan, _)) => plan,
+        let (plan, lease) = match Plan::new(&self.inner, request, Cancel::new()) {
+            Ok(planned) => planned,
             Err(error) => return done(Err(error)),
         };
         let inner = Arc::clone(&self.inner);
-        self.inner.engines.start(Load::Large, None, |transport| run::run(inner, transport, plan), done);
+        let run = |transport| run::run(inner, transport, plan);
+        self.inner.engines.start(Load::Large, None, lease, run, done);
     }
 }

@@ -74,7 +74,7 @@ async fn in_one(
 ) -> Result<CallbackReply> {
     let bytes_total = source.length();
     let put = plan.as_put(client, source)?;
-    let mut meter = Meter::new(plan.watch.take());
+    let mut meter = Meter::new(plan.watch.take(), &plan.cancels);
     let work = put::run(client, transport, &put);
     tokio::pin!(work);
     loop {
@@ -98,11 +98,13 @@ async fn in_one(
 struct Meter {
     watch: Option<Watch>,
     last: Option<Progress>,
+    /// Ends this upload alone.
+    stop: Cancel,
 }
 
 impl Meter {
-    fn new(watch: Option<Watch>) -> Meter {
-        Meter { watch, last: None }
+    fn new(watch: Option<Watch>, [_, own]: &[Cancel; 2]) -> Meter {
+        Meter { watch, last: None, stop: own.clone() }
     }
 
     fn tell(&mut self, mut progress: Progress) {
@@ -111,7 +113,9 @@ impl Meter {
         progress.bytes_done = progress.bytes_done.max(self.last.map_or(0, |last| last.bytes_done));
         if self.last != Some(progress) {
             self.last = Some(progress);
-            watch(progress);
+            if !watch(progress) {
+                self.stop.cancel();
+            }
         }
     }
 }
@@ -146,6 +150,7 @@ impl Upload {
         let now = Instant::now();
         Ok(Upload {
             layout: plan.layout,
+            meter: Meter::new(plan.watch, &plan.cancels),
             cancels: plan.cancels,
             deadline: Deadline::within(plan.timeout),
             mode: options.callback_retry.unwrap_or(CallbackRetry::IfNotStored),
@@ -154,7 +159,6 @@ impl Upload {
             done: DoneParts::new(),
             id: None,
             parallel: plan.parallel,
-            meter: Meter::new(plan.watch),
             told: now,
             saved: now,
             completing: false,

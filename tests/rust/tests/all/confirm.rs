@@ -1,7 +1,7 @@
 //! Asking OSS about a callback: what is there is confirmed, and whatever differs is told.
 
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oss_callback::receive::{CallbackEvent, CallbackVerifier};
 use oss_callback::{
@@ -9,6 +9,7 @@ use oss_callback::{
 };
 use oss_callback_emulator::Emulator;
 use oss_callback_tests::app_server::AppServer;
+use oss_callback_tests::faulty_oss;
 
 use super::strict_example::{accept, strict};
 
@@ -135,6 +136,28 @@ fn callers_with_an_event_loop_are_told_of_the_outcome() {
     assert_eq!(outcome.recv_timeout(Duration::from_secs(10)).unwrap(), Err(ErrorKind::Cancelled));
     let error = client.confirm_while(&event("size=9"), || true).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn a_question_can_be_cancelled_from_another_thread() {
+    let faulty = faulty_oss::start().unwrap();
+    let client = Client::builder().endpoint(faulty.url()).region("cn-hangzhou");
+    let client = client.access_key_id("id").access_key_secret("secret").build().unwrap();
+    let claims = event("bucket=examplebucket&object=hang/a&size=9");
+    let begun = Instant::now();
+    let cancel = Cancel::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(50));
+            cancel.cancel();
+        });
+        let error = client.confirm_until(&claims, &cancel).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+    });
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    let cancelled = Cancel::new();
+    cancelled.cancel();
+    assert_eq!(client.confirm_until(&claims, &cancelled).unwrap_err().kind(), ErrorKind::Cancelled);
 }
 
 #[test]
