@@ -100,6 +100,8 @@ const SMALL_SLOW: &[Pair] = &[
 const FILE: &[&str] = &[
     "raw",
     "rust",
+    "c",
+    "go",
     "python",
     "node",
     "rust-opendal",
@@ -116,6 +118,8 @@ const FILE: &[&str] = &[
 
 const PARTS: &[&str] = &[
     "rust",
+    "c",
+    "go",
     "python",
     "node",
     "rust-opendal",

@@ -1,7 +1,7 @@
 //! The driver for other Rust clients: `driver rust-opendal|rust-object_store WORKLOAD name=value...`.
 //!
-//! Each way is a thread that drives its own runtime, which is the fastest way to use either: a runtime of
-//! several threads was slower for both.
+//! Each way is a thread that drives its own runtime, which is fastest; opendal, whose operators share one pool
+//! of connections, has one runtime with two threads instead where there are several ways.
 
 #[path = "../../rust/src/arguments.rs"]
 mod arguments;
@@ -11,6 +11,7 @@ mod measure;
 use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arguments::Arguments;
 use bytes::Bytes;
@@ -118,6 +119,9 @@ fn runtime() -> Result<Runtime, String> {
 fn puts(given: &Arguments) -> Result<(), String> {
     let data = Bytes::from(vec![0x5a; given.number("size", 4096)?]);
     let ways: u64 = given.number("ways", 1)?;
+    if ways > 1 && given.who == "rust-opendal" {
+        return puts_together(given, data, ways);
+    }
     // A connection belongs to the runtime in which it was opened.
     let workers: Vec<(Runtime, Peer)> =
         (0..ways).map(|_| Ok((runtime()?, Peer::new(given)?))).collect::<Result<_, String>>()?;
@@ -142,6 +146,34 @@ fn puts(given: &Arguments) -> Result<(), String> {
             let joined = threads.into_iter().map(|t| t.join().map_err(|_| "a worker panicked")?);
             joined.sum::<Result<u64, String>>()
         })
+    };
+    all(Until::Operations(ways * 20))?;
+    let until = Until::of(given)?;
+    measure(UsageWho::RUSAGE_SELF, || all(until).map(|ops| (ops, ops * data.len() as u64)))
+}
+
+fn puts_together(given: &Arguments, data: Bytes, ways: u64) -> Result<(), String> {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(said)?;
+    let peer = Peer::new(given)?;
+    let all = |until: Until| {
+        let start = Instant::now();
+        let tasks: Vec<_> = (0..ways)
+            .map(|number| {
+                let (peer, data) = (peer.clone(), data.clone());
+                runtime.spawn(async move {
+                    let mut done = 0;
+                    while match until.shared(ways) {
+                        Until::Operations(n) => done < n,
+                        Until::Elapsed(limit) => start.elapsed() < limit,
+                    } {
+                        peer.put(&format!("k/{number}-{done}"), data.clone()).await?;
+                        done += 1;
+                    }
+                    Ok::<u64, String>(done)
+                })
+            })
+            .collect();
+        tasks.into_iter().map(|task| runtime.block_on(task).map_err(said)?).sum::<Result<u64, String>>()
     };
     all(Until::Operations(ways * 20))?;
     let until = Until::of(given)?;
