@@ -1,18 +1,19 @@
-//! The client's calls: one that waits, without the interpreter and open to Ctrl-C, and one that does not.
+//! The client's calls, each in two ways: one that waits, and one that does not.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
-use oss_callback::{Cancel, Client, ClientBuilder, PutOptions, PutRequest, Result};
-use pyo3::IntoPyObjectExt;
+use oss_callback::{Client, ClientBuilder, PutOptions, PutRequest, UploadOptions, UploadRequest};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::errors::{bug, invalid, raised};
+use crate::call::{Call, Cancel, Settle, wait};
+use crate::errors::{invalid, raised, wrong_type};
 use crate::handles::Live;
+use crate::progress;
 use crate::receive::{self, Confirmation};
 use crate::reply::CallbackReply;
-use crate::{callback, convert, options};
+use crate::usercode::UserCode;
+use crate::{callback, convert, credentials, options, source};
 
 /// What the clients of `oss_callback` and `oss_callback.aio` are made of.
 #[pyclass(frozen, name = "Client", module = "oss_callback._native")]
@@ -21,6 +22,7 @@ pub(crate) struct NativeClient {
     inner: Mutex<Option<Client>>,
     region: Option<String>,
     endpoint: String,
+    credentials: credentials::Failure,
     _live: Live,
 }
 
@@ -32,21 +34,44 @@ impl NativeClient {
     fn open(&self, py: Python<'_>) -> PyResult<Client> {
         self.get().ok_or_else(|| invalid(py, "client", "is closed", Some("Make a new one.")))
     }
+
+    fn user_code(&self) -> UserCode {
+        UserCode { credentials: self.credentials.clone(), ..UserCode::default() }
+    }
 }
 
 #[pymethods]
 impl NativeClient {
     #[new]
-    fn new(py: Python<'_>, options: Bound<'_, PyDict>) -> PyResult<NativeClient> {
+    #[pyo3(signature = (options, credentials_provider))]
+    fn new(
+        py: Python<'_>,
+        options: Bound<'_, PyDict>,
+        credentials_provider: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<NativeClient> {
         let mut builder = ClientBuilder::default();
         options::apply(&options, ClientBuilder::OPTIONS, |name, value| builder.set(name, value))?;
+        let failure = credentials::Failure::default();
+        if let Some(function) = credentials_provider {
+            if !function.is_callable() {
+                let hint = "Give a function that returns oss_callback.Credentials.";
+                return Err(wrong_type("credentials_provider", "callable", &function, Some(hint)));
+            }
+            builder = builder.credentials_provider(credentials::provider(function.unbind(), failure.clone()));
+        }
         // The platform's certificates may have to be read from the disk.
         let client = py.detach(|| builder.build()).map_err(|error| raised(py, &error))?;
-        let (region, endpoint) = (client.region().map(str::to_owned), client.endpoint().to_string());
-        Ok(NativeClient { inner: Mutex::new(Some(client)), region, endpoint, _live: Live::new() })
+        Ok(NativeClient {
+            region: client.region().map(str::to_owned),
+            endpoint: client.endpoint().to_string(),
+            inner: Mutex::new(Some(client)),
+            credentials: failure,
+            _live: Live::new(),
+        })
     }
 
-    /// Uploads, and waits for the callback's answer.
+    /// Uploads in one request, and waits for the callback's answer.
+    #[pyo3(signature = (bucket, key, data, callback, options, length, cancel))]
     fn put(
         &self,
         py: Python<'_>,
@@ -55,17 +80,23 @@ impl NativeClient {
         data: Bound<'_, PyAny>,
         callback: Bound<'_, PyAny>,
         options: Bound<'_, PyDict>,
+        length: Option<Bound<'_, PyAny>>,
+        cancel: Option<Bound<'_, PyAny>>,
     ) -> PyResult<CallbackReply> {
-        let request = request(&bucket, &key, &data, &callback, &options)?;
+        let user = self.user_code();
+        let mut request = put_request(&bucket, &key, &data, &callback, &options, length, &user)?;
+        if let Some(cancel) = Cancel::given(cancel.as_ref())? {
+            request = request.cancel(&cancel);
+        }
         let client = self.open(py)?;
-        let reply = waited(py, |signals| client.send_while(request, || signals.interrupt()))?;
+        let reply = wait(py, &user, |interrupt| client.send_while(request, interrupt))?;
         Ok(CallbackReply::from_core(py, &reply))
     }
 
-    /// Starts an upload. `settle(reply, error)` is called on a thread of the library's, with one of both
-    /// None.
-    #[expect(clippy::too_many_arguments, reason = "Python's call, plus the interpreter and who is told")]
-    fn start(
+    /// Starts an upload in one request. `settle(reply, error)` is called on a thread of the library's,
+    /// with one of both None.
+    #[pyo3(signature = (bucket, key, data, callback, options, length, settle))]
+    fn start_put(
         &self,
         py: Python<'_>,
         bucket: Bound<'_, PyAny>,
@@ -73,37 +104,89 @@ impl NativeClient {
         data: Bound<'_, PyAny>,
         callback: Bound<'_, PyAny>,
         options: Bound<'_, PyDict>,
+        length: Option<Bound<'_, PyAny>>,
         settle: Py<PyAny>,
     ) -> PyResult<Call> {
-        let cancel = Cancel::new();
-        let request = request(&bucket, &key, &data, &callback, &options)?.cancel(&cancel);
+        let (user, cancel) = (self.user_code(), oss_callback::Cancel::new());
+        let request = put_request(&bucket, &key, &data, &callback, &options, length, &user)?.cancel(&cancel);
         let client = self.open(py)?;
-        let settle = Settle(Some(settle));
-        py.detach(|| {
-            client.start(request, move |outcome| {
-                settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
-            });
-        });
-        Ok(Call { cancel, _live: Live::new() })
+        let settle = Settle::new(settle, user);
+        let done = move |outcome| settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
+        py.detach(|| client.start(request, done));
+        Ok(Call::new(cancel))
+    }
+
+    /// Uploads in as many requests as it takes, and waits for the callback's answer. `progress` is called
+    /// on the same thread.
+    #[pyo3(signature = (bucket, key, source, callback, options, length, progress, cancel))]
+    fn upload(
+        &self,
+        py: Python<'_>,
+        bucket: Bound<'_, PyAny>,
+        key: Bound<'_, PyAny>,
+        source: Bound<'_, PyAny>,
+        callback: Bound<'_, PyAny>,
+        options: Bound<'_, PyDict>,
+        length: Option<Bound<'_, PyAny>>,
+        progress: Option<Bound<'_, PyAny>>,
+        cancel: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<CallbackReply> {
+        let user = self.user_code();
+        let mut request = upload_request(&bucket, &key, &source, &callback, &options, length, &user)?;
+        if let Some(cancel) = Cancel::given(cancel.as_ref())? {
+            request = request.cancel(&cancel);
+        }
+        if let Some(function) = progress::function(progress)? {
+            request = request.progress_while(progress::watch(function, user.progress.clone()));
+        }
+        let client = self.open(py)?;
+        let reply = wait(py, &user, |interrupt| client.upload_while(request, interrupt))?;
+        Ok(CallbackReply::from_core(py, &reply))
+    }
+
+    /// Starts an upload in as many requests as it takes. `progress` and `settle(reply, error)` are called
+    /// on a thread of the library's.
+    #[pyo3(signature = (bucket, key, source, callback, options, length, progress, settle))]
+    fn start_upload(
+        &self,
+        py: Python<'_>,
+        bucket: Bound<'_, PyAny>,
+        key: Bound<'_, PyAny>,
+        source: Bound<'_, PyAny>,
+        callback: Bound<'_, PyAny>,
+        options: Bound<'_, PyDict>,
+        length: Option<Bound<'_, PyAny>>,
+        progress: Option<Bound<'_, PyAny>>,
+        settle: Py<PyAny>,
+    ) -> PyResult<Call> {
+        let (user, cancel) = (self.user_code(), oss_callback::Cancel::new());
+        let request = upload_request(&bucket, &key, &source, &callback, &options, length, &user)?;
+        let mut request = request.cancel(&cancel);
+        if let Some(function) = progress::function(progress)? {
+            request = request.progress_while(progress::watch(function, user.progress.clone()));
+        }
+        let client = self.open(py)?;
+        let settle = Settle::new(settle, user);
+        let done = move |outcome| settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
+        py.detach(|| client.start_upload(request, done));
+        Ok(Call::new(cancel))
     }
 
     /// Asks OSS whether a callback's object is there and is the one that it tells of.
     fn confirm(&self, py: Python<'_>, event: Bound<'_, PyAny>) -> PyResult<Confirmation> {
-        let event = receive::given(&event)?;
+        let (event, user) = (receive::given(&event)?, self.user_code());
         let client = self.open(py)?;
-        waited(py, |signals| client.confirm_while(event, || signals.interrupt())).map(Confirmation::from)
+        let found = wait(py, &user, |interrupt| client.confirm_while(event, interrupt))?;
+        Ok(Confirmation::from(found))
     }
 
-    /// Starts to ask. `settle(confirmation, error)` is called as by `start`.
+    /// Starts to ask. `settle(confirmation, error)` is called as by `start_put`.
     fn start_confirm(&self, py: Python<'_>, event: Bound<'_, PyAny>, settle: Py<PyAny>) -> PyResult<()> {
         let event = receive::given(&event)?;
         let client = self.open(py)?;
-        let settle = Settle(Some(settle));
-        py.detach(|| {
-            client.start_confirm(event, move |outcome| {
-                settle.with(outcome, |_, found| Confirmation::from(found));
-            });
-        });
+        let settle = Settle::new(settle, self.user_code());
+        let done = move |outcome| settle.with(outcome, |_, found| Confirmation::from(found));
+        py.detach(|| client.start_confirm(event, done));
         Ok(())
     }
 
@@ -132,116 +215,34 @@ impl NativeClient {
     }
 }
 
-/// Makes a call without the interpreter, which Ctrl-C ends.
-fn waited<T: Send>(py: Python<'_>, call: impl FnOnce(&mut Signals) -> Result<T> + Send) -> PyResult<T> {
-    let mut signals = Signals::default();
-    let waited = py.detach(|| catch_unwind(AssertUnwindSafe(|| call(&mut signals))));
-    match (signals.raised, waited) {
-        (Some(raised), _) => Err(raised),
-        (None, Ok(outcome)) => outcome.map_err(|error| raised(py, &error)),
-        (None, Err(panic)) => Err(bug(py, &*panic)),
-    }
-}
-
-/// Looks for Ctrl-C while a call waits.
-#[derive(Default)]
-struct Signals {
-    /// Python handles signals on its main thread alone. Others look once, and then do not wait for the
-    /// interpreter again while they move data.
-    elsewhere: bool,
-    /// What a handler raised.
-    raised: Option<PyErr>,
-}
-
-impl Signals {
-    fn interrupt(&mut self) -> bool {
-        if self.elsewhere {
-            return false;
-        }
-        let looked = Python::try_attach(|py| {
-            self.elsewhere = !is_main_thread(py)?;
-            py.check_signals()
-        });
-        match looked {
-            Some(Ok(())) => false,
-            Some(Err(raised)) => {
-                self.raised = Some(raised);
-                true
-            }
-            // The interpreter is shutting down.
-            None => true,
-        }
-    }
-}
-
-fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
-    let threading = py.import("threading")?;
-    let main = threading.call_method0("main_thread")?.getattr("ident")?;
-    threading.call_method0("get_ident")?.eq(main)
-}
-
-fn request(
+fn put_request(
     bucket: &Bound<'_, PyAny>,
     key: &Bound<'_, PyAny>,
     data: &Bound<'_, PyAny>,
     callback: &Bound<'_, PyAny>,
     keywords: &Bound<'_, PyDict>,
+    length: Option<Bound<'_, PyAny>>,
+    user: &UserCode,
 ) -> PyResult<PutRequest> {
     let mut options = PutOptions::default();
     options::apply(keywords, PutOptions::OPTIONS, |name, value| options.set(name, value))?;
     let (bucket, key) = (convert::text("bucket", bucket)?, convert::text("key", key)?);
-    let request = PutRequest::new(bucket, key, convert::data(data)?, callback::given(callback)?);
-    Ok(request.options(options))
+    let body = source::body("data", data, length.as_ref(), user)?;
+    Ok(PutRequest::new(bucket, key, body, callback::given(callback)?).options(options))
 }
 
-/// An upload under way.
-#[pyclass(frozen, module = "oss_callback._native")]
-pub(crate) struct Call {
-    cancel: Cancel,
-    _live: Live,
-}
-
-#[pymethods]
-impl Call {
-    /// Ends the call, if it is still under way, with an error of kind `cancelled`.
-    fn cancel(&self) {
-        self.cancel.cancel();
-    }
-}
-
-/// Calls Python exactly once: a call that is lost, because its code panicked, is told as a bug and
-/// leaves nobody waiting.
-struct Settle(Option<Py<PyAny>>);
-
-impl Settle {
-    fn with<T, P>(mut self, outcome: Result<T>, python: impl FnOnce(Python<'_>, T) -> P)
-    where
-        P: for<'py> IntoPyObject<'py>,
-    {
-        self.tell(|py| match outcome {
-            Ok(value) => python(py, value).into_py_any(py),
-            Err(error) => Err(raised(py, &error)),
-        });
-    }
-
-    fn tell(&mut self, outcome: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) {
-        let Some(settle) = self.0.take() else { return };
-        // Where the interpreter is gone, so is whoever waited.
-        Python::try_attach(|py| {
-            let told = match outcome(py) {
-                Ok(value) => settle.call1(py, (value, py.None())),
-                Err(error) => settle.call1(py, (py.None(), error)),
-            };
-            if let Err(error) = told {
-                error.write_unraisable(py, Some(settle.bind(py)));
-            }
-            drop(settle);
-        });
-    }
-}
-
-impl Drop for Settle {
-    fn drop(&mut self) {
-        self.tell(|py| Err(bug(py, &"the call was lost")));
-    }
+fn upload_request(
+    bucket: &Bound<'_, PyAny>,
+    key: &Bound<'_, PyAny>,
+    source: &Bound<'_, PyAny>,
+    callback: &Bound<'_, PyAny>,
+    keywords: &Bound<'_, PyDict>,
+    length: Option<Bound<'_, PyAny>>,
+    user: &UserCode,
+) -> PyResult<UploadRequest> {
+    let mut options = UploadOptions::default();
+    options::apply(keywords, UploadOptions::OPTIONS, |name, value| options.set(name, value))?;
+    let (bucket, key) = (convert::text("bucket", bucket)?, convert::text("key", key)?);
+    let body = source::body("source", source, length.as_ref(), user)?;
+    Ok(UploadRequest::new(bucket, key, body, callback::given(callback)?).options(options))
 }

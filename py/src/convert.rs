@@ -3,7 +3,6 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use oss_callback::Body;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyMapping, PyMemoryView, PyString};
@@ -155,24 +154,6 @@ pub(crate) fn texts(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<Strin
     }
     let items = value.try_iter().map_err(|_| wrong_type(field, wanted, value, None))?;
     items.map(|item| text(field, &item?).map(str::to_owned)).collect()
-}
-
-/// The data of an upload. `bytes` cannot change and are shared with Python; what can change is copied,
-/// once, so that what is sent is what was there when the call was made.
-pub(crate) fn data(value: &Bound<'_, PyAny>) -> PyResult<Body> {
-    if let Some(bytes) = bytes_like(value)? {
-        return Ok(bytes.into());
-    }
-    let hint = if value.is_instance_of::<PyString>() {
-        "Encode it: `data.encode()`."
-    } else if value.hasattr("read")? {
-        "Read it first: `data.read()`, from a file opened with mode \"rb\"."
-    } else if value.hasattr("__fspath__")? {
-        "Read the file first: `path.read_bytes()`."
-    } else {
-        "Give bytes, a bytearray or a memoryview."
-    };
-    Err(wrong_type("data", "bytes-like", value, Some(hint)))
 }
 
 /// `bytes`, which are shared, or a copy of what can change; `None` for what holds no bytes.

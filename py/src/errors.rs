@@ -5,6 +5,7 @@ use std::any::Any;
 use std::error::Error as _;
 
 use oss_callback::{ERROR_FACTS, Error, FactValue};
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFunction};
@@ -58,7 +59,20 @@ fn raised_as(py: Python<'_>, error: &Error, kind: &str) -> PyErr {
     if let Err(error) = facts.set_item("retryable", error.is_retryable()) {
         return error;
     }
-    exception(py, kind, error.to_string(), error.message(), facts, error.source().map(ToString::to_string))
+    let raised = exception(
+        py,
+        kind,
+        error.to_string(),
+        error.message(),
+        facts,
+        error.source().map(ToString::to_string),
+    );
+    let system = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    if let Some((number, system)) = system.and_then(|system| Some((system.raw_os_error()?, system))) {
+        // Becomes FileNotFoundError and the like by its number.
+        raised.set_cause(py, Some(PyOSError::new_err((number, system.to_string()))));
+    }
+    raised
 }
 
 /// An argument that is wrong before the core can see it.

@@ -22,7 +22,7 @@ impl Drop for Live {
     }
 }
 
-/// How many clients, callbacks, signers, verifiers, replies, events, presigned requests and running calls
+/// How many clients, callbacks, verifiers, replies and the like, running calls, and sources under way
 /// exist.
 #[pyfunction]
 pub(crate) fn live_handles() -> usize {

@@ -7,15 +7,21 @@
 // Keyword arguments of Python arrive as so many arguments here.
 #![allow(clippy::too_many_arguments)]
 
+mod call;
 mod callback;
 mod client;
 mod convert;
+mod credentials;
 mod errors;
+mod gate;
 mod handles;
 mod options;
+mod progress;
 mod receive;
 mod reply;
 mod signer;
+mod source;
+mod usercode;
 
 use pyo3::prelude::*;
 
@@ -23,11 +29,17 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
+    use crate::call::{Call, Cancel};
+    #[pymodule_export]
     use crate::callback::CallbackBase;
     #[pymodule_export]
-    use crate::client::{Call, NativeClient};
+    use crate::client::NativeClient;
+    #[pymodule_export]
+    use crate::credentials::Credentials;
     #[pymodule_export]
     use crate::handles::live_handles;
+    #[pymodule_export]
+    use crate::progress::Progress;
     #[pymodule_export]
     use crate::receive::{
         CallbackEvent, Confirmation, Field, ImageInfo, Reply, Seal, Verifier, refusal, reply,
@@ -41,6 +53,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        gate::install(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

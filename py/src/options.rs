@@ -41,6 +41,10 @@ fn converted(option: &OptionInfo, value: &Bound<'_, PyAny>) -> PyResult<OptionVa
             OptionValue::List(convert::texts(field, value)?)
         }
         OptionType::Map => OptionValue::Map(convert::pairs(field, value)?),
+        OptionType::Text if field == "checkpoint" && value.hasattr("__fspath__")? => {
+            let path = value.py().import("os")?.call_method1("fsdecode", (value,))?;
+            OptionValue::Text(convert::text(field, &path)?.to_owned())
+        }
         // Text, secrets, a list of one, and enums by the value's name.
         _ => OptionValue::Text(convert::text(field, value)?.to_owned()),
     })

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import json
 import os
 import shutil
 import subprocess
+import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +18,7 @@ from typing import Any
 
 import oss_callback
 import pytest
-from oss_callback import Callback, CallbackEvent, CallbackVerifier, Client, aio
+from oss_callback import Callback, CallbackEvent, CallbackVerifier, Client, _native, aio
 
 NAMES = [
     "OSS_ENDPOINT",
@@ -25,6 +30,7 @@ NAMES = [
     "STS_TOKEN",
     "OSS_PUBLIC_KEY_FILE",
     "APP_URL",
+    "CONTROL_URL",
     "FAULTY_ENDPOINT",
     "DEAD_ENDPOINT",
 ]
@@ -131,3 +137,77 @@ class Bed:
 @pytest.fixture(scope="session")
 def bed(testbed: dict[str, str]) -> Bed:
     return Bed(testbed)
+
+
+class Face:
+    """Either client, called in one way."""
+
+    def __init__(self, bed: Bed, name: str) -> None:
+        self.bed = bed
+        self.name = name
+
+    def put(self, *arguments: Any, client: Client | aio.Client | None = None, **options: Any) -> Any:
+        return self.call("put_object_with_callback", client, arguments, options)
+
+    def upload(self, *arguments: Any, client: Client | aio.Client | None = None, **options: Any) -> Any:
+        return self.call("upload_file_with_callback", client, arguments, options)
+
+    def client(self, **options: Any) -> Client | aio.Client:
+        kind = aio.Client if self.name == "asyncio" else Client
+        return kind(**self.bed.options(**options))
+
+    def call(
+        self, name: str, client: Client | aio.Client | None, arguments: Any, options: dict[str, Any]
+    ) -> Any:
+        client = client or self.client()
+        call = getattr(client, name)
+        if self.name == "threads":
+            return call(*arguments, **options)
+
+        async def main() -> Any:
+            return await call(*arguments, **options)
+
+        return asyncio.run(main())
+
+
+@pytest.fixture(params=["threads", "asyncio"])
+def face(bed: Bed, request: pytest.FixtureRequest) -> Face:
+    return Face(bed, request.param)
+
+
+def fetched(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
+
+
+def uploads_left(bed: Bed, bucket: str) -> list[Any]:
+    uploads: list[Any] = fetched(f"{bed.addresses['CONTROL_URL']}/uploads?bucket={bucket}")
+    return uploads
+
+
+def callbacks_with(bed: Bed, text: str) -> int:
+    """How many callbacks had the text in their body."""
+    count: int = fetched(f"{bed.addresses['APP_URL']}/__count/{text}")
+    return count
+
+
+def handles_at_rest(least: int = 0) -> int:
+    """How many live handles there are when other threads have let go of theirs: of calls that have ended, in
+    an instant. It does not wait for fewer than `least`."""
+    end = time.monotonic() + 2
+    count, since = -1, 0.0
+    while time.monotonic() < end:
+        gc.collect()
+        if count != (count := _native.live_handles()):
+            since = time.monotonic()
+        elif count <= least or time.monotonic() - since > 0.1:
+            break
+        time.sleep(0.01)
+    return count
+
+
+@pytest.fixture
+def all_handles_come_back() -> Iterator[None]:
+    before = handles_at_rest()
+    yield
+    assert handles_at_rest(before) == before

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import hashlib
 import os
 import time
 from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from conftest import BUCKET, Bed
-from oss_callback import CallbackFailedError, InvalidArgumentError, NetworkError, TimeoutError, _native
+from conftest import BUCKET, Bed, handles_at_rest
+from oss_callback import CallbackFailedError, InvalidArgumentError, NetworkError, TimeoutError
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -94,8 +95,7 @@ def test_errors_are_those_of_the_other_client(bed: Bed) -> None:
 
 def test_cancellation_ends_the_call_promptly_and_the_client_works_on(bed: Bed) -> None:
     async def main() -> None:
-        gc.collect()
-        before = _native.live_handles()
+        before = handles_at_rest()
         async with bed.aio_client(endpoint=bed.addresses["FAULTY_ENDPOINT"]) as client:
             call = asyncio.create_task(
                 client.put_object_with_callback(BUCKET, "hang/a", b"data", bed.callback())
@@ -113,11 +113,8 @@ def test_cancellation_ends_the_call_promptly_and_the_client_works_on(bed: Bed) -
             assert (await client.put_object_with_callback(BUCKET, "json/a", b"data", bed.callback())).etag
         del call, client
         # The cancelled calls end on a thread of their own.
-        end = time.monotonic() + 2
-        while _native.live_handles() > before and time.monotonic() < end:
-            await asyncio.sleep(0.01)
-            gc.collect()
-        assert _native.live_handles() == before
+        await asyncio.sleep(0.1)
+        assert handles_at_rest(before) == before
 
     run(main())
 
@@ -157,6 +154,34 @@ def test_a_loop_that_is_closed_during_a_call_is_no_crash(bed: Bed, capfd: pytest
     loop.close()
     time.sleep(0.5)
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_digest_is_not_computed_in_the_way_of_other_tasks(bed: Bed) -> None:
+    data = bytes(64 << 20)
+
+    async def main() -> None:
+        async with bed.aio_client() as client:
+            call = asyncio.create_task(
+                client.put_object_with_callback(BUCKET, "md5", data, bed.callback(), content_md5="auto")
+            )
+            longest, last = 0.0, time.monotonic()
+            while not call.done():
+                await asyncio.sleep(0.001)
+                longest, last = max(longest, time.monotonic() - last), time.monotonic()
+            assert (await call).etag
+            started = time.monotonic()
+            hashlib.md5(data)
+            # In this build it takes several times as long.
+            assert longest < max(0.1, time.monotonic() - started)
+            call = asyncio.create_task(
+                client.put_object_with_callback(BUCKET, "md5", data, bed.callback(), content_md5="auto")
+            )
+            await asyncio.sleep(0.01)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+
+    run(main())
 
 
 def test_one_client_serves_several_loops(bed: Bed) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from conftest import BUCKET, Bed
+from conftest import BUCKET, Bed, handles_at_rest
 from oss_callback import (
     Callback,
     CallbackFailedError,
@@ -247,7 +247,8 @@ def test_invalid_arguments_name_their_field(bed: Bed) -> None:
             'metadata["n"]': {"metadata": {"n": 1}},
         }.items():
             assert isinstance(refused(field, BUCKET, "k", b"", **wrong), TypeError)
-        assert refused("data", BUCKET, "k", "text").hint == "Encode it: `data.encode()`."
+        hint = refused("data", BUCKET, "k", "text").hint
+        assert hint == "Encode text: `data.encode()`. Make a path of a name: `pathlib.Path(name)`."
         refused("bucket", None, "k", b"")
         with pytest.raises(InvalidArgumentError, match=r"Callback\(url\)"):
             client.put_object_with_callback(BUCKET, "k", b"", "https://app.example.com/cb")  # type: ignore[arg-type]
@@ -408,8 +409,7 @@ def wait_for(child: int, seconds: float) -> int:
 
 
 def test_handles_are_freed(bed: Bed) -> None:
-    gc.collect()
-    before = _native.live_handles()
+    before = handles_at_rest()
     callback = bed.callback()
     signer = Signer("id", "secret", region="cn-hangzhou")
     client = bed.client()

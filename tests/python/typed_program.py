@@ -5,6 +5,11 @@ An unused `type: ignore` is an error, so each one shows a mistake that is notice
 
 from __future__ import annotations
 
+import gzip
+import io
+import pathlib
+import sys
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta, timezone
 from email.message import Message
 
@@ -14,9 +19,12 @@ from oss_callback import (
     CallbackFailedError,
     CallbackReply,
     CallbackVerifier,
+    Cancel,
     Client,
     Confirmation,
+    Credentials,
     OssCallbackError,
+    Progress,
     Reply,
     Signer,
     VerificationError,
@@ -54,6 +62,59 @@ async def upload_many() -> list[bytes]:
     async with aio.Client(region="cn-hangzhou") as client:
         reply = await client.put_object_with_callback("bucket", "key", bytearray(b"data"), callback)
         return [reply.body]
+
+
+def pieces() -> Iterator[bytes]:
+    yield b"data"
+
+
+async def awaited_pieces() -> AsyncIterator[bytes]:
+    yield b"data"
+
+
+class AsyncFile:
+    async def read(self, size: int) -> bytes:
+        return b""
+
+
+def show(progress: Progress) -> None:
+    total: int | None = progress.bytes_total
+    print(progress.bytes_done, total, progress.parts_done, progress.parts_total)
+
+
+def credentials() -> Credentials:
+    return Credentials("id", "secret", "token", datetime.now(timezone.utc) + timedelta(hours=1))
+
+
+async def awaited_credentials() -> Credentials:
+    return Credentials("id", "secret", expires_at=1.5)
+
+
+def upload_large(path: pathlib.Path, cancel: Cancel) -> None:
+    client = Client(region="cn-hangzhou", credentials_provider=credentials)
+    with open(path, "rb") as file, gzip.open(path) as packed:
+        client.put_object_with_callback("bucket", "key", file, callback, cancel=cancel)
+        client.put_object_with_callback("bucket", "key", packed, callback)
+        client.put_object_with_callback("bucket", "key", sys.stdin.buffer, callback, length=4)
+        client.put_object_with_callback("bucket", "key", io.BytesIO(b"data"), callback)
+        client.put_object_with_callback("bucket", "key", [b"data", bytearray(b"data")], callback)
+    client.upload_file_with_callback("bucket", "key", pieces(), callback, part_size=1 << 20)
+    client.upload_file_with_callback(
+        "bucket", "key", path, callback, progress=show, checkpoint=path.with_suffix(".checkpoint")
+    )
+    client.upload_file_with_callback("bucket", "key", awaited_pieces(), callback)  # type: ignore[arg-type]
+    client.upload_file_with_callback("bucket", "key", "film.mp4", callback)  # type: ignore[arg-type]
+    with open(path) as text:
+        client.upload_file_with_callback("bucket", "key", text, callback)  # type: ignore[arg-type]
+    Client(region="cn-hangzhou", credentials_provider=awaited_credentials)  # type: ignore[arg-type]
+
+
+async def upload_large_awaited(path: pathlib.Path) -> None:
+    async with aio.Client(region="cn-hangzhou", credentials_provider=awaited_credentials) as client:
+        await client.put_object_with_callback("bucket", "key", awaited_pieces(), callback)
+        await client.put_object_with_callback("bucket", "key", AsyncFile(), callback)
+        await client.put_object_with_callback("bucket", "key", pieces(), callback)
+        await client.upload_file_with_callback("bucket", "key", path, callback, progress=show, parallel=8)
 
 
 signer = Signer("id", "secret", region="cn-hangzhou")

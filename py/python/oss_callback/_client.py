@@ -7,14 +7,24 @@ from . import _native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
+    from os import PathLike
     from types import TracebackType
     from typing import Any, Literal
 
-    from typing_extensions import Buffer, Never, Self
+    from typing_extensions import Never, Self
 
-    from ._native import CallbackBase, CallbackEvent, CallbackReply, Confirmation
+    from ._native import (
+        CallbackBase,
+        CallbackEvent,
+        CallbackReply,
+        Cancel,
+        Confirmation,
+        Credentials,
+        Progress,
+    )
+    from ._sources import _Source
 
 __all__ = ["Client"]
 
@@ -24,6 +34,10 @@ class Client:
 
     One client serves all threads at once and keeps its connections alive between calls; it also works in
     the child after a fork. Use it with `with`, or call `close()` when it is no longer needed.
+
+    `credentials_provider` is a function without arguments that returns Credentials. It is called when the
+    client has none, and in good time before those that it has expire: on a thread of the library's, one
+    call at a time. What it raises is the `__cause__` of the CredentialsError that calls then end with.
 
     Options:
         region (str):
@@ -145,6 +159,7 @@ class Client:
         proxy: str | None = None,
         ca_certificates: str | None = None,
         retries: int | None = None,
+        credentials_provider: Callable[[], Credentials] | None = None,
         **unknown: Never,
     ) -> None:
         options: dict[str, Any] = {
@@ -170,15 +185,17 @@ class Client:
             "ca_certificates": ca_certificates,
             "retries": retries,
         }
-        self._native = _native.Client(options | unknown if unknown else options)
+        self._native = _native.Client(options | unknown if unknown else options, credentials_provider)
 
     def put_object_with_callback(
         self,
         bucket: str,
         key: str,
-        data: Buffer,
+        data: _Source,
         callback: CallbackBase,
         *,
+        length: int | None = None,
+        cancel: Cancel | None = None,
         content_type: str | None = None,
         content_md5: str | None = None,
         cache_control: str | None = None,
@@ -200,10 +217,19 @@ class Client:
         callback_retry: Literal["if_not_stored", "never", "always"] | None = None,
         **unknown: Never,
     ) -> CallbackReply:
-        """Uploads an object, has OSS call the application server, and returns its answer.
+        """Uploads an object in one request, has OSS call the application server, and returns its answer.
 
-        `data` is bytes, which are sent without a copy, or a bytearray, memoryview or the like, which is
-        copied first. Other Python threads run on meanwhile, and Ctrl-C ends the call.
+        `data` is one of:
+            bytes, which are sent without a copy, or a bytearray, memoryview or the like, copied first;
+            a path, such as a `pathlib.Path`, of a file that is read while it is sent;
+            an open binary file, or a BytesIO: what lies behind its position, which stays where it is;
+            any other object with `read(size)`, or an iterable of bytes, such as a generator.
+        Open files are not closed. Those in the last line are read once, on a thread of the library's, in
+        pieces of 256 KiB or as they come; what fails after the first of them is not tried again. What they
+        raise is the `__cause__` of the SourceError.
+
+        `length` is how many bytes such a stream has, where you know: less or more is then an error. `cancel`
+        ends the call from another thread. Other Python threads run on meanwhile, and Ctrl-C ends the call.
 
         Options:
             content_type (str):
@@ -296,7 +322,173 @@ class Client:
             "timeout": timeout,
             "callback_retry": callback_retry,
         }
-        return self._native.put(bucket, key, data, callback, options | unknown if unknown else options)
+        if unknown:
+            options |= unknown
+        return self._native.put(bucket, key, data, callback, options, length, cancel)
+
+    def upload_file_with_callback(
+        self,
+        bucket: str,
+        key: str,
+        source: _Source,
+        callback: CallbackBase,
+        *,
+        progress: Callable[[Progress], object] | None = None,
+        length: int | None = None,
+        cancel: Cancel | None = None,
+        content_type: str | None = None,
+        content_md5: str | None = None,
+        cache_control: str | None = None,
+        content_disposition: str | None = None,
+        content_encoding: str | None = None,
+        expires: str | None = None,
+        acl: Literal["default", "private", "public-read", "public-read-write"] | None = None,
+        storage_class: Literal["Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive"] | None = None,
+        tagging: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        server_side_encryption: Literal["AES256", "KMS", "SM4"] | None = None,
+        server_side_encryption_key_id: str | None = None,
+        server_side_data_encryption: Literal["SM4"] | None = None,
+        forbid_overwrite: bool | None = None,
+        traffic_limit: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        callback_in: Literal["header", "query"] | None = None,
+        timeout: float | timedelta | None = None,
+        callback_retry: Literal["if_not_stored", "never", "always"] | None = None,
+        threshold: int | None = None,
+        part_size: int | None = None,
+        parallel: int | None = None,
+        checkpoint: str | PathLike[str] | None = None,
+        **unknown: Never,
+    ) -> CallbackReply:
+        """Uploads a file or stream of any size: in one request below `threshold`, in parts above it. OSS
+        calls the application server once, when the object is whole, and its answer is returned.
+
+        `source` is what `data` is to `put_object_with_callback`, and so are `length` and `cancel`. A path
+        is best: an upload with a `checkpoint` that was cancelled, failed or killed goes on where it was
+        when the same call is made again.
+
+        `progress` is called with a Progress at the beginning, ten times a second while bytes move, and at
+        the end, on the calling thread. What it raises ends the upload, and is raised.
+
+        Whatever ends the upload early, Ctrl-C included, leaves things in order: the parts are removed, or
+        with a `checkpoint` remembered.
+
+        Options:
+            content_type (str):
+                Media type of the object.
+                Default: guessed from the key's extension; `application/octet-stream` when it tells nothing.
+            content_md5 (str):
+                Base64 of the data's MD5, which OSS checks; `auto` has it computed.
+                Default: none: the CRC-64 is checked anyway.
+            cache_control (str):
+                `Cache-Control` that OSS serves with the object.
+                Default: none.
+            content_disposition (str):
+                `Content-Disposition` that OSS serves with the object.
+                Default: none.
+            content_encoding (str):
+                `Content-Encoding` that OSS serves with the object. The data is stored as given.
+                Default: none.
+            expires (str):
+                `Expires` that OSS serves with the object, as an HTTP date.
+                Default: none.
+            acl ("default" | "private" | "public-read" | "public-read-write"):
+                Who may read or write the object.
+                Default: the bucket's.
+            storage_class ("Standard" | "IA" | "Archive" | "ColdArchive" | "DeepColdArchive"):
+                Storage class of the object.
+                Default: the bucket's.
+            tagging (Mapping[str, str]):
+                Tags of the object; names and values are percent-encoded for you.
+                Default: none. Range: at most 10.
+            metadata (Mapping[str, str]):
+                User metadata, sent as `x-oss-meta-NAME`. Names are letters, digits and `-`, and are
+                lowercased; values are visible ASCII.
+                Default: none. Range: at most 8 KB together.
+            server_side_encryption ("AES256" | "KMS" | "SM4"):
+                How OSS encrypts the object at rest.
+                Default: the bucket's.
+            server_side_encryption_key_id (str):
+                KMS key id, with `server_side_encryption` KMS.
+                Default: the default KMS key.
+            server_side_data_encryption ("SM4"):
+                Algorithm for the data itself, with `server_side_encryption` KMS.
+                Default: AES256.
+            forbid_overwrite (bool):
+                Refuse the upload (409 `FileAlreadyExists`) if the key is taken. OSS ignores it in versioned
+                buckets.
+                Default: false.
+            traffic_limit (int):
+                Bandwidth limit that OSS applies to this upload, in bit/s.
+                Default: none. Range: 819200 to 838860800.
+            headers (Mapping[str, str]):
+                Further request headers, sent and signed as they are. Those that the library sets itself are
+                refused.
+                Default: none.
+            callback_in ("header" | "query"):
+                Whether the callback travels in headers or in the URL's query.
+                Default: header.
+            timeout (float seconds | timedelta):
+                Longest time for this call, in place of the client's.
+                Default: the client's. Range: above 0.
+            callback_retry ("if_not_stored" | "never" | "always"):
+                What to do when the request was handed over whole and its answer was lost, so that the
+                callback may have been made. `if_not_stored` looks (HeadObject, which the key must be
+                allowed to do): what is not stored is sent again, what is stored ends with
+                `outcome_unknown`. `never` ends with the error. `always` sends again, and the application
+                server must bear a second callback for one upload.
+                Default: if_not_stored.
+            threshold (int):
+                Sources shorter than this many bytes go in one PutObject, others in parts. Sources of
+                unknown length go in parts, unless they end within the first one.
+                Default: 16777216 (16 MiB). Range: at most 5368709120 (5 GiB).
+            part_size (int):
+                Bytes in a part. Without it, parts are as large as 10,000 of them must be to hold the
+                source; those of a source of unknown length double with every thousandth.
+                Default: 8388608 (8 MiB), or what the source needs. Range: 102400 (100 KiB) to 5368709120 (5
+                GiB).
+            parallel (int):
+                How many parts are under way at once. A file is read piece by piece; any other stream takes
+                this many parts and one more of memory.
+                Default: 4. Range: 1 to 64.
+            checkpoint (str | PathLike[str]):
+                Path of a file that remembers the upload, so that one that was cancelled, failed or killed
+                goes on where it was when the same call is made again. It holds no secret, is replaced as a
+                whole, and is removed in the end. Needs a source that is a path. Without it, an upload that
+                fails is aborted, and OSS keeps no parts.
+                Default: none.
+
+        Raises what `put_object_with_callback` raises.
+        """
+        options: dict[str, Any] = {
+            "content_type": content_type,
+            "content_md5": content_md5,
+            "cache_control": cache_control,
+            "content_disposition": content_disposition,
+            "content_encoding": content_encoding,
+            "expires": expires,
+            "acl": acl,
+            "storage_class": storage_class,
+            "tagging": tagging,
+            "metadata": metadata,
+            "server_side_encryption": server_side_encryption,
+            "server_side_encryption_key_id": server_side_encryption_key_id,
+            "server_side_data_encryption": server_side_data_encryption,
+            "forbid_overwrite": forbid_overwrite,
+            "traffic_limit": traffic_limit,
+            "headers": headers,
+            "callback_in": callback_in,
+            "timeout": timeout,
+            "callback_retry": callback_retry,
+            "threshold": threshold,
+            "part_size": part_size,
+            "parallel": parallel,
+            "checkpoint": checkpoint,
+        }
+        if unknown:
+            options |= unknown
+        return self._native.upload(bucket, key, source, callback, options, length, progress, cancel)
 
     def confirm(self, event: CallbackEvent) -> Confirmation:
         """Asks OSS (HeadObject) whether the object of a callback is there with the ETag, size and CRC-64 that

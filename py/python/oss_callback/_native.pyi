@@ -6,6 +6,7 @@ from typing import Any, Literal, final
 
 from typing_extensions import Buffer, Self, disjoint_base
 
+from ._sources import _Source
 from ._verifier import _Headers
 
 __all__ = [
@@ -13,11 +14,14 @@ __all__ = [
     "CallbackBase",
     "CallbackEvent",
     "CallbackReply",
+    "Cancel",
     "Client",
     "Confirmation",
+    "Credentials",
     "Field",
     "ImageInfo",
     "PresignedRequest",
+    "Progress",
     "Reply",
     "Seal",
     "Signer",
@@ -31,7 +35,7 @@ __all__ = [
 __version__: str
 
 def live_handles() -> int:
-    """How many clients, callbacks, signers, verifiers, replies, events, presigned requests and running calls
+    """How many clients, callbacks, verifiers, replies and the like, running calls, and sources under way
     exist.
     """
 
@@ -312,6 +316,67 @@ class Signer:
         """
 
 @final
+class Credentials:
+    """What a `credentials_provider` returns: an AccessKey pair, and the token and end of a temporary one.
+
+    `expires_at` is an aware datetime or Unix seconds. Without it, a pair without a token is kept for good,
+    and one with a token is asked for again every 15 minutes.
+
+    Raises CredentialsError for what is empty or cannot be sent.
+    """
+
+    def __new__(
+        cls,
+        access_key_id: str,
+        access_key_secret: str,
+        security_token: str | None = None,
+        expires_at: datetime | float | None = None,
+    ) -> Self: ...
+    @property
+    def access_key_id(self) -> str:
+        """AccessKey id."""
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the pair ends, in Unix seconds."""
+
+@final
+class Progress:
+    """How far an upload is.
+
+    It can also be made by hand, to test code that takes one.
+    """
+
+    def __new__(
+        cls,
+        bytes_done: int = 0,
+        bytes_total: int | None = None,
+        parts_done: int = 0,
+        parts_total: int | None = None,
+    ) -> Self: ...
+    @property
+    def bytes_done(self) -> int:
+        """Bytes handed to the network, and bytes that were there from an earlier run. Never goes back, even
+        when a part is sent again.
+        """
+
+    @property
+    def bytes_total(self) -> int | None:
+        """Bytes of the whole, where that is known."""
+
+    @property
+    def parts_done(self) -> int:
+        """Parts that OSS has acknowledged; 0 for an upload in one request."""
+
+    @property
+    def parts_total(self) -> int | None:
+        """Parts of the whole, where that is known; None for an upload in one request."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[Any, ...]: ...
+
+@final
 class CallbackEvent:
     """What a verified callback says of the upload.
 
@@ -424,6 +489,20 @@ class Field:
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __getnewargs__(self) -> tuple[Any, ...]: ...
+
+@final
+class Cancel:
+    """Ends calls from another thread: those that it was given to as `cancel`, now and later. They raise
+    CancelledError; an upload in parts first removes its parts, or with a `checkpoint` remembers them.
+    """
+
+    def __new__(cls) -> Self: ...
+    def cancel(self) -> None:
+        """Ends the calls, at once and for good: use a new one for the next call."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether cancel() was called."""
 
 @final
 class ImageInfo:
@@ -582,23 +661,63 @@ class Verifier:
 class Client:
     """What the clients of `oss_callback` and `oss_callback.aio` are made of."""
 
-    def __new__(cls, options: dict[str, Any]) -> Self: ...
+    def __new__(
+        cls, options: dict[str, Any], credentials_provider: Callable[[], Credentials] | None
+    ) -> Self: ...
     def put(
-        self, bucket: str, key: str, data: Buffer, callback: CallbackBase, options: dict[str, Any]
-    ) -> CallbackReply:
-        """Uploads, and waits for the callback's answer."""
-
-    def start(
         self,
         bucket: str,
         key: str,
-        data: Buffer,
+        data: _Source,
         callback: CallbackBase,
         options: dict[str, Any],
+        length: int | None,
+        cancel: Cancel | None,
+    ) -> CallbackReply:
+        """Uploads in one request, and waits for the callback's answer."""
+
+    def start_put(
+        self,
+        bucket: str,
+        key: str,
+        data: _Source,
+        callback: CallbackBase,
+        options: dict[str, Any],
+        length: int | None,
         settle: Callable[[CallbackReply | None, BaseException | None], object],
     ) -> Call:
-        """Starts an upload. `settle(reply, error)` is called on a thread of the library's, with one of both
-        None.
+        """Starts an upload in one request. `settle(reply, error)` is called on a thread of the library's,
+        with one of both None.
+        """
+
+    def upload(
+        self,
+        bucket: str,
+        key: str,
+        source: _Source,
+        callback: CallbackBase,
+        options: dict[str, Any],
+        length: int | None,
+        progress: Callable[[Progress], object] | None,
+        cancel: Cancel | None,
+    ) -> CallbackReply:
+        """Uploads in as many requests as it takes, and waits for the callback's answer. `progress` is called
+        on the same thread.
+        """
+
+    def start_upload(
+        self,
+        bucket: str,
+        key: str,
+        source: _Source,
+        callback: CallbackBase,
+        options: dict[str, Any],
+        length: int | None,
+        progress: Callable[[Progress], object] | None,
+        settle: Callable[[CallbackReply | None, BaseException | None], object],
+    ) -> Call:
+        """Starts an upload in as many requests as it takes. `progress` and `settle(reply, error)` are called
+        on a thread of the library's.
         """
 
     def confirm(self, event: CallbackEvent) -> Confirmation:
@@ -607,7 +726,7 @@ class Client:
     def start_confirm(
         self, event: CallbackEvent, settle: Callable[[Confirmation | None, BaseException | None], object]
     ) -> None:
-        """Starts to ask. `settle(confirmation, error)` is called as by `start`."""
+        """Starts to ask. `settle(confirmation, error)` is called as by `start_put`."""
 
     def close(self) -> None:
         """Closes the connections. Calls under way end as they would have."""
@@ -626,7 +745,7 @@ class Client:
 
 @final
 class Call:
-    """An upload under way."""
+    """An upload that was started."""
 
     def cancel(self) -> None:
         """Ends the call, if it is still under way, with an error of kind `cancelled`."""

@@ -4,23 +4,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
 
-from . import _native
+from . import _loop, _native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import timedelta
+    from os import PathLike
     from types import TracebackType
-    from typing import Any, Literal, TypeVar
+    from typing import Any, Literal
 
-    from typing_extensions import Buffer, Never, Self
+    from typing_extensions import Never, Self
 
-    from ._native import CallbackBase, CallbackEvent, CallbackReply, Confirmation
-
-    _T = TypeVar("_T")
+    from ._native import CallbackBase, CallbackEvent, CallbackReply, Confirmation, Credentials, Progress
+    from ._sources import _AsyncSource
 
 __all__ = ["Client"]
 
@@ -31,6 +29,11 @@ class Client:
     One client serves all tasks, event loops and threads at once and keeps its connections alive between
     calls; it also works in the child after a fork. Use it with `async with`, or call `close()` when it is
     no longer needed.
+
+    `credentials_provider` is a function without arguments that returns Credentials. It is called when the
+    client has none, and in good time before those that it has expire, one call at a time: on the event loop
+    of the latest call if it is a coroutine function, else on a thread of the library's. What it raises is
+    the `__cause__` of the CredentialsError that calls then end with.
 
     Options:
         region (str):
@@ -122,7 +125,7 @@ class Client:
     if there are no credentials. Nothing is sent.
     """
 
-    __slots__ = ("__weakref__", "_native")
+    __slots__ = ("__weakref__", "_native", "_provider")
 
     def __init__(
         self,
@@ -152,6 +155,7 @@ class Client:
         proxy: str | None = None,
         ca_certificates: str | None = None,
         retries: int | None = None,
+        credentials_provider: Callable[[], Credentials | Awaitable[Credentials]] | None = None,
         **unknown: Never,
     ) -> None:
         options: dict[str, Any] = {
@@ -177,15 +181,18 @@ class Client:
             "ca_certificates": ca_certificates,
             "retries": retries,
         }
-        self._native = _native.Client(options | unknown if unknown else options)
+        provider: Any = credentials_provider
+        self._provider = _loop.awaited_provider(provider)
+        self._native = _native.Client(options | unknown if unknown else options, self._provider or provider)
 
     async def put_object_with_callback(
         self,
         bucket: str,
         key: str,
-        data: Buffer,
+        data: _AsyncSource,
         callback: CallbackBase,
         *,
+        length: int | None = None,
         content_type: str | None = None,
         content_md5: str | None = None,
         cache_control: str | None = None,
@@ -207,10 +214,22 @@ class Client:
         callback_retry: Literal["if_not_stored", "never", "always"] | None = None,
         **unknown: Never,
     ) -> CallbackReply:
-        """Uploads an object, has OSS call the application server, and returns its answer.
+        """Uploads an object in one request, has OSS call the application server, and returns its answer.
 
-        `data` is bytes, which are sent without a copy, or a bytearray, memoryview or the like, which is
-        copied first. When the task is cancelled, the upload ends at once, and its connection with it.
+        `data` is one of:
+            bytes, which are sent without a copy, or a bytearray, memoryview or the like, copied first;
+            a path, such as a `pathlib.Path`, of a file that is read while it is sent;
+            an open binary file, or a BytesIO: what lies behind its position, which stays where it is;
+            an object whose `read(size)` is a coroutine function, or an asynchronous iterable of bytes, such
+            as an async generator, which are awaited in a task on the event loop;
+            any other object with `read(size)`, or an iterable of bytes, such as a generator, which are read
+            on a thread of the library's.
+        Open files are not closed. Those in the last two are read once, in pieces of 256 KiB or as they come;
+        what fails after the first of them is not tried again. What they raise is the `__cause__` of the
+        SourceError.
+
+        `length` is how many bytes such a stream has, where you know: less or more is then an error. When the
+        task is cancelled, the upload ends at once, and its connection with it.
 
         Options:
             content_type (str):
@@ -303,23 +322,186 @@ class Client:
             "timeout": timeout,
             "callback_retry": callback_retry,
         }
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[CallbackReply] = loop.create_future()
+        if unknown:
+            options |= unknown
+        if self._provider is not None:
+            self._provider.loop = asyncio.get_running_loop()
 
-        call = self._native.start(
-            bucket,
-            key,
-            data,
-            callback,
-            options | unknown if unknown else options,
-            functools.partial(_settle, loop, answer),
-        )
-        try:
-            return await answer
-        finally:
-            call.cancel()
-            # An exception holds this frame; the frame must not hold the exception.
-            del answer
+        def start(data: Any, settle: Any) -> _native.Call:
+            return self._native.start_put(bucket, key, data, callback, options, length, settle)
+
+        # All of the data is read for it first.
+        return await _loop.put(start, data, takes_long=content_md5 == "auto")
+
+    async def upload_file_with_callback(
+        self,
+        bucket: str,
+        key: str,
+        source: _AsyncSource,
+        callback: CallbackBase,
+        *,
+        progress: Callable[[Progress], object] | None = None,
+        length: int | None = None,
+        content_type: str | None = None,
+        content_md5: str | None = None,
+        cache_control: str | None = None,
+        content_disposition: str | None = None,
+        content_encoding: str | None = None,
+        expires: str | None = None,
+        acl: Literal["default", "private", "public-read", "public-read-write"] | None = None,
+        storage_class: Literal["Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive"] | None = None,
+        tagging: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        server_side_encryption: Literal["AES256", "KMS", "SM4"] | None = None,
+        server_side_encryption_key_id: str | None = None,
+        server_side_data_encryption: Literal["SM4"] | None = None,
+        forbid_overwrite: bool | None = None,
+        traffic_limit: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        callback_in: Literal["header", "query"] | None = None,
+        timeout: float | timedelta | None = None,
+        callback_retry: Literal["if_not_stored", "never", "always"] | None = None,
+        threshold: int | None = None,
+        part_size: int | None = None,
+        parallel: int | None = None,
+        checkpoint: str | PathLike[str] | None = None,
+        **unknown: Never,
+    ) -> CallbackReply:
+        """Uploads a file or stream of any size: in one request below `threshold`, in parts above it. OSS
+        calls the application server once, when the object is whole, and its answer is returned.
+
+        `source` is what `data` is to `put_object_with_callback`, and so is `length`. A path is best: an
+        upload with a `checkpoint` that was cancelled, failed or killed goes on where it was when the same
+        call is made again.
+
+        `progress` is called with a Progress at the beginning, ten times a second while bytes move, and at
+        the end, on the event loop's thread. It is no coroutine function. What it raises ends the upload, and
+        is raised.
+
+        Whatever ends the upload early leaves things in order: the parts are removed, or with a `checkpoint`
+        remembered. The cancellation of the task takes effect when that is done.
+
+        Options:
+            content_type (str):
+                Media type of the object.
+                Default: guessed from the key's extension; `application/octet-stream` when it tells nothing.
+            content_md5 (str):
+                Base64 of the data's MD5, which OSS checks; `auto` has it computed.
+                Default: none: the CRC-64 is checked anyway.
+            cache_control (str):
+                `Cache-Control` that OSS serves with the object.
+                Default: none.
+            content_disposition (str):
+                `Content-Disposition` that OSS serves with the object.
+                Default: none.
+            content_encoding (str):
+                `Content-Encoding` that OSS serves with the object. The data is stored as given.
+                Default: none.
+            expires (str):
+                `Expires` that OSS serves with the object, as an HTTP date.
+                Default: none.
+            acl ("default" | "private" | "public-read" | "public-read-write"):
+                Who may read or write the object.
+                Default: the bucket's.
+            storage_class ("Standard" | "IA" | "Archive" | "ColdArchive" | "DeepColdArchive"):
+                Storage class of the object.
+                Default: the bucket's.
+            tagging (Mapping[str, str]):
+                Tags of the object; names and values are percent-encoded for you.
+                Default: none. Range: at most 10.
+            metadata (Mapping[str, str]):
+                User metadata, sent as `x-oss-meta-NAME`. Names are letters, digits and `-`, and are
+                lowercased; values are visible ASCII.
+                Default: none. Range: at most 8 KB together.
+            server_side_encryption ("AES256" | "KMS" | "SM4"):
+                How OSS encrypts the object at rest.
+                Default: the bucket's.
+            server_side_encryption_key_id (str):
+                KMS key id, with `server_side_encryption` KMS.
+                Default: the default KMS key.
+            server_side_data_encryption ("SM4"):
+                Algorithm for the data itself, with `server_side_encryption` KMS.
+                Default: AES256.
+            forbid_overwrite (bool):
+                Refuse the upload (409 `FileAlreadyExists`) if the key is taken. OSS ignores it in versioned
+                buckets.
+                Default: false.
+            traffic_limit (int):
+                Bandwidth limit that OSS applies to this upload, in bit/s.
+                Default: none. Range: 819200 to 838860800.
+            headers (Mapping[str, str]):
+                Further request headers, sent and signed as they are. Those that the library sets itself are
+                refused.
+                Default: none.
+            callback_in ("header" | "query"):
+                Whether the callback travels in headers or in the URL's query.
+                Default: header.
+            timeout (float seconds | timedelta):
+                Longest time for this call, in place of the client's.
+                Default: the client's. Range: above 0.
+            callback_retry ("if_not_stored" | "never" | "always"):
+                What to do when the request was handed over whole and its answer was lost, so that the
+                callback may have been made. `if_not_stored` looks (HeadObject, which the key must be
+                allowed to do): what is not stored is sent again, what is stored ends with
+                `outcome_unknown`. `never` ends with the error. `always` sends again, and the application
+                server must bear a second callback for one upload.
+                Default: if_not_stored.
+            threshold (int):
+                Sources shorter than this many bytes go in one PutObject, others in parts. Sources of
+                unknown length go in parts, unless they end within the first one.
+                Default: 16777216 (16 MiB). Range: at most 5368709120 (5 GiB).
+            part_size (int):
+                Bytes in a part. Without it, parts are as large as 10,000 of them must be to hold the
+                source; those of a source of unknown length double with every thousandth.
+                Default: 8388608 (8 MiB), or what the source needs. Range: 102400 (100 KiB) to 5368709120 (5
+                GiB).
+            parallel (int):
+                How many parts are under way at once. A file is read piece by piece; any other stream takes
+                this many parts and one more of memory.
+                Default: 4. Range: 1 to 64.
+            checkpoint (str | PathLike[str]):
+                Path of a file that remembers the upload, so that one that was cancelled, failed or killed
+                goes on where it was when the same call is made again. It holds no secret, is replaced as a
+                whole, and is removed in the end. Needs a source that is a path. Without it, an upload that
+                fails is aborted, and OSS keeps no parts.
+                Default: none.
+
+        Raises what `put_object_with_callback` raises.
+        """
+        options: dict[str, Any] = {
+            "content_type": content_type,
+            "content_md5": content_md5,
+            "cache_control": cache_control,
+            "content_disposition": content_disposition,
+            "content_encoding": content_encoding,
+            "expires": expires,
+            "acl": acl,
+            "storage_class": storage_class,
+            "tagging": tagging,
+            "metadata": metadata,
+            "server_side_encryption": server_side_encryption,
+            "server_side_encryption_key_id": server_side_encryption_key_id,
+            "server_side_data_encryption": server_side_data_encryption,
+            "forbid_overwrite": forbid_overwrite,
+            "traffic_limit": traffic_limit,
+            "headers": headers,
+            "callback_in": callback_in,
+            "timeout": timeout,
+            "callback_retry": callback_retry,
+            "threshold": threshold,
+            "part_size": part_size,
+            "parallel": parallel,
+            "checkpoint": checkpoint,
+        }
+        if unknown:
+            options |= unknown
+        if self._provider is not None:
+            self._provider.loop = asyncio.get_running_loop()
+
+        def start(source: Any, tell: Any, settle: Any) -> _native.Call:
+            return self._native.start_upload(bucket, key, source, callback, options, length, tell, settle)
+
+        return await _loop.upload(start, source, progress)
 
     async def confirm(self, event: CallbackEvent) -> Confirmation:
         """Asks OSS (HeadObject) whether the object of a callback is there with the ETag, size and CRC-64 that
@@ -332,13 +514,14 @@ class Client:
         Raises VerificationError with reason `object_missing` or `object_differs`; InvalidArgumentError for
         an event that names no bucket or key, or nothing to compare; and what an upload raises.
         """
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Confirmation] = loop.create_future()
-        self._native.start_confirm(event, functools.partial(_settle, loop, answer))
-        try:
-            return await answer
-        finally:
-            del answer
+        if self._provider is not None:
+            self._provider.loop = asyncio.get_running_loop()
+
+        def start(settle: Any) -> None:
+            self._native.start_confirm(event, settle)
+
+        found: Confirmation = await _loop.ask(start)
+        return found
 
     @property
     def region(self) -> str | None:
@@ -369,24 +552,3 @@ class Client:
 
     def __repr__(self) -> str:
         return f"<Client {self.endpoint}{' closed' if self.closed else ''}>"
-
-
-def _settle(
-    loop: asyncio.AbstractEventLoop,
-    answer: asyncio.Future[_T],
-    value: _T | None,
-    error: BaseException | None,
-) -> None:
-    """Runs on a thread of the library's."""
-    # Raised when the loop is closed: nobody waits any more.
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(_resolve, answer, value, error)
-
-
-def _resolve(answer: asyncio.Future[_T], value: _T | None, error: BaseException | None) -> None:
-    if answer.done():
-        return
-    if error is not None:
-        answer.set_exception(error)
-    elif value is not None:
-        answer.set_result(value)

@@ -19,7 +19,7 @@ use pyo3::types::PyDict;
 use super::event::CallbackEvent;
 use crate::errors::{bug, invalid, raised, wrong_type};
 use crate::handles::Live;
-use crate::{callback, convert, options};
+use crate::{callback, convert, gate, options};
 
 /// What a CallbackVerifier is made of.
 #[pyclass(frozen, module = "oss_callback._native")]
@@ -169,7 +169,7 @@ fn keep(raised: Raised) {
 }
 
 fn fetched(url: &str) -> std::result::Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
-    let asked = Python::try_attach(|py| {
+    let asked = gate::attach(|py| {
         let ask = || -> PyResult<Vec<u8>> {
             let Some(function) = of_call(py, |call| &call.fetch_key) else { return Ok(Vec::new()) };
             let pem = function.bind(py).call1((url,))?;
@@ -189,7 +189,7 @@ fn fetched(url: &str) -> std::result::Result<Vec<u8>, Box<dyn Error + Send + Syn
 }
 
 fn is_first(nonce: &str, expires_at: SystemTime) -> bool {
-    let asked = Python::try_attach(|py| {
+    let asked = gate::attach(|py| {
         let ask = || {
             let Some(function) = of_call(py, |call| &call.first_use) else { return Ok(false) };
             let answer = function.bind(py).call1((nonce, expires_at))?;

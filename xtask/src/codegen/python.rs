@@ -18,6 +18,9 @@ const BASES: &[(&str, &str)] = &[
     ("callback_failed", "ServiceError"),
 ];
 
+/// Options that name a file.
+const PATHS: &[&str] = &["checkpoint"];
+
 const TEMPLATES: &[(&str, &str, &str)] = &[
     (
         "__init__.py.in",
@@ -55,7 +58,7 @@ pub fn modules(api: &Api) -> Vec<Output> {
         ("CLASSES".to_owned(), classes(api)),
         ("BY_KIND".to_owned(), each(api, |kind| format!("{:?}: {},", kind, class(kind)))),
     ];
-    for group in ["client", "put", "callback", "verifier"] {
+    for group in ["client", "put", "upload", "callback", "verifier"] {
         let upper = group.to_uppercase();
         fillings.push((format!("{upper}_PARAMETERS"), lines(api, group, parameter)));
         fillings.push((format!("{upper}_OPTIONS"), lines(api, group, |o| format!("{0:?}: {0},", o.name))));
@@ -128,6 +131,7 @@ fn parameter(option: &ApiOption) -> String {
 
 fn annotation(option: &ApiOption) -> String {
     match option.ty {
+        OptionType::String if PATHS.contains(&option.name.as_str()) => "str | PathLike[str]".to_owned(),
         OptionType::String | OptionType::Secret => "str".to_owned(),
         OptionType::Bool => "bool".to_owned(),
         OptionType::Integer => "int".to_owned(),

@@ -1,6 +1,7 @@
 //! Uploads of any size: one PutObject for what is small, parts for what is large, and one callback either
 //! way.
 
+mod abandoned;
 mod checkpoint;
 mod parts;
 mod resume;
@@ -39,7 +40,7 @@ pub struct Progress {
     pub bytes_total: Option<u64>,
     /// Parts that OSS has acknowledged; 0 for an upload in one request.
     pub parts_done: u32,
-    /// Parts of the whole, where that is known; 0 for an upload in one request.
+    /// Parts of the whole, where that is known; `None` for an upload in one request.
     pub parts_total: Option<u32>,
 }
 

@@ -1,0 +1,260 @@
+"""What the asyncio client needs between its event loop and the library's threads."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import contextvars
+import functools
+import inspect
+import queue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from typing import Any, TypeVar
+
+    from ._native import Call, CallbackReply, Credentials, Progress
+
+    _T = TypeVar("_T")
+
+__all__ = ["ask", "awaited_provider", "put", "upload"]
+
+# Threads of the library's look this often, in seconds, whether the loop that they wait for is still there.
+PATIENCE = 1.0
+
+
+async def put(start: Callable[..., Call], data: Any, takes_long: bool) -> CallbackReply:
+    """Makes a call of `start(data, settle)`. When the task is cancelled, it ends at once."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[CallbackReply] = loop.create_future()
+    data, pump = bridged(data, loop)
+    settle = functools.partial(_settle, loop, answer)
+    call = await _aside(loop, start, data, settle) if takes_long else start(data, settle)
+    try:
+        return await answer
+    finally:
+        call.cancel()
+        if pump is not None:
+            await pump.stop()
+        # An exception holds this frame; the frame must not hold the exception.
+        del answer
+
+
+async def ask(start: Callable[..., None]) -> Any:
+    """Makes a call of `start(settle)`, which can be left to itself."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Any] = loop.create_future()
+    start(functools.partial(_settle, loop, answer))
+    try:
+        return await answer
+    finally:
+        del answer
+
+
+async def upload(
+    start: Callable[..., Call], source: Any, progress: Callable[[Progress], object] | None
+) -> CallbackReply:
+    """Makes a call of `start(source, progress, settle)`. When the task is cancelled, the upload first leaves
+    things in order."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[CallbackReply] = loop.create_future()
+    source, pump = bridged(source, loop)
+    # What is no such function is refused as it is.
+    fits = callable(progress) and not inspect.iscoroutinefunction(progress)
+    watch = Watch(progress, loop) if progress is not None and fits else None
+    tell = progress if watch is None else watch.tell
+    call = start(source, tell, functools.partial(_settle, loop, answer))
+    if watch is not None:
+        watch.call = call
+    try:
+        try:
+            await asyncio.wait([answer])
+        except asyncio.CancelledError:
+            call.cancel()
+            await asyncio.wait([answer])
+            raise
+        if watch is not None and watch.raised is not None:
+            raise watch.raised
+        return answer.result()
+    finally:
+        call.cancel()
+        if pump is not None:
+            await pump.stop()
+        if answer.done() and not answer.cancelled():
+            # Nobody may be told any more.
+            answer.exception()
+        del answer, call, watch, tell
+
+
+async def _aside(loop: asyncio.AbstractEventLoop, start: Callable[..., Call], *arguments: Any) -> Call:
+    """Has another thread do what would hold up the event loop."""
+    starting = loop.run_in_executor(None, start, *arguments)
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        starting.add_done_callback(_end)
+        raise
+
+
+def _end(started: asyncio.Future[Call]) -> None:
+    if not started.cancelled() and started.exception() is None:
+        started.result().cancel()
+
+
+def _settle(
+    loop: asyncio.AbstractEventLoop,
+    answer: asyncio.Future[_T],
+    value: _T | None,
+    error: BaseException | None,
+) -> None:
+    """Runs on a thread of the library's."""
+    # Raised when the loop is closed: nobody waits any more.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(_resolve, answer, value, error)
+
+
+def _resolve(answer: asyncio.Future[_T], value: _T | None, error: BaseException | None) -> None:
+    if answer.done():
+        return
+    if error is not None:
+        answer.set_exception(error)
+    elif value is not None:
+        answer.set_result(value)
+
+
+class Watch:
+    """Calls a progress function on the event loop's thread. What it raises ends the upload."""
+
+    def __init__(self, progress: Callable[[Progress], object], loop: asyncio.AbstractEventLoop) -> None:
+        self.progress = progress
+        self.loop = loop
+        self.call: Call | None = None
+        self.raised: BaseException | None = None
+
+    def tell(self, progress: Progress) -> None:
+        """Runs on a thread of the library's."""
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self.told, progress)
+
+    def told(self, progress: Progress) -> None:
+        if self.raised is not None:
+            return
+        try:
+            self.progress(progress)
+        except BaseException as error:
+            self.raised = error
+            if self.call is not None:
+                self.call.cancel()
+
+
+def bridged(source: Any, loop: asyncio.AbstractEventLoop) -> tuple[Any, Pump | None]:
+    """The source as threads can read it, and what waits for it on the loop, if that must be."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return source, None
+    read = getattr(source, "read", None)
+    if callable(read):
+        if not inspect.iscoroutinefunction(read):
+            return source, None
+        pump = Pump(loop, read)
+    elif hasattr(source, "__aiter__"):
+        pump = Pump(loop, functools.partial(_step, source.__aiter__()))
+    else:
+        return source, None
+    return pump, pump
+
+
+async def _step(iterator: AsyncIterator[Any], _size: int) -> Any:
+    async for chunk in iterator:
+        # No bytes would be the end.
+        if not isinstance(chunk, (bytes, bytearray, memoryview)) or len(chunk):
+            return chunk
+    return b""
+
+
+class Pump:
+    """Reads an asynchronous source, in one task of the event loop, for a thread that waits for it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, step: Callable[[int], Awaitable[Any]]) -> None:
+        self.loop = loop
+        self.step = step
+        self.context = contextvars.copy_context()
+        self.asked: asyncio.Queue[int] = asyncio.Queue()
+        self.given: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+        self.task: asyncio.Task[None] | None = None
+        self.stopped = False
+
+    def read(self, size: int) -> Any:
+        """Runs on a thread of the library's."""
+        self.loop.call_soon_threadsafe(self.ask, size, context=self.context)
+        while True:
+            try:
+                chunk, error = self.given.get(timeout=PATIENCE)
+            except queue.Empty:
+                if self.loop.is_closed():
+                    raise RuntimeError("the event loop was closed") from None
+                continue
+            if error is not None:
+                raise error
+            return chunk
+
+    def ask(self, size: int) -> None:
+        if self.stopped:
+            return
+        self.asked.put_nowait(size)
+        if self.task is None:
+            # One for all: a generator may not go on in another task than it began in.
+            self.task = self.loop.create_task(self.run())
+
+    async def run(self) -> None:
+        while True:
+            size = await self.asked.get()
+            try:
+                chunk = await self.step(size)
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:
+                self.given.put((b"", error))
+                return
+            self.given.put((chunk, None))
+
+    async def stop(self) -> None:
+        """Ends the reading, if it is still under way, and waits until it has ended."""
+        self.stopped = True
+        self.given.put((b"", InterruptedError("the call has ended")))
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.wait([self.task])
+
+
+def awaited_provider(function: Any) -> AsyncProvider | None:
+    """What asks the function, if it is a coroutine function, or an object that is called like one."""
+    is_awaited = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+    return AsyncProvider(function) if is_awaited else None
+
+
+class AsyncProvider:
+    """Calls a credentials function that is a coroutine on the event loop of the latest call."""
+
+    def __init__(self, function: Callable[[], Awaitable[Credentials]]) -> None:
+        self.function = function
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    def __call__(self) -> Credentials:
+        """Runs on a thread of the library's."""
+        loop = self.loop
+        if loop is None or loop.is_closed():
+            raise RuntimeError("there is no event loop to run the function on")
+        future = asyncio.run_coroutine_threadsafe(self.awaited(), loop)
+        while True:
+            try:
+                return future.result(timeout=PATIENCE)
+            except concurrent.futures.TimeoutError:
+                if future.done():
+                    raise
+                if loop.is_closed():
+                    raise RuntimeError("the event loop was closed") from None
+
+    async def awaited(self) -> Credentials:
+        return await self.function()

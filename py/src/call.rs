@@ -1,0 +1,176 @@
+//! A call under way: waiting for it without the interpreter and open to Ctrl-C, ending it early, and
+//! telling its outcome to an event loop.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use oss_callback::Result;
+use pyo3::IntoPyObjectExt;
+use pyo3::prelude::*;
+
+use crate::errors::{bug, wrong_type};
+use crate::gate::{self, Inside};
+use crate::handles::Live;
+use crate::usercode::UserCode;
+
+/// Asks whether to stop.
+pub(crate) type Interrupt<'a> = &'a mut dyn FnMut() -> bool;
+
+/// Waits for a call on the caller's thread.
+pub(crate) fn wait<T: Send>(
+    py: Python<'_>,
+    user: &UserCode,
+    call: impl FnOnce(Interrupt<'_>) -> Result<T> + Send,
+) -> PyResult<T> {
+    let mut signals = Signals::default();
+    let (waited, _inside) = py.detach(|| {
+        let waited = catch_unwind(AssertUnwindSafe(|| call(&mut || signals.interrupt())));
+        (waited, Inside::enter_or_stay())
+    });
+    match (signals.raised, waited) {
+        (Some(raised), _) => Err(raised),
+        (None, Ok(outcome)) => user.outcome(py, outcome),
+        (None, Err(panic)) => Err(bug(py, &*panic)),
+    }
+}
+
+/// Looks for Ctrl-C while a call waits.
+#[derive(Default)]
+struct Signals {
+    /// Python handles signals on its main thread alone. Others look once, and then do not wait for the
+    /// interpreter again while they move data.
+    elsewhere: bool,
+    /// What a handler raised.
+    raised: Option<PyErr>,
+}
+
+impl Signals {
+    fn interrupt(&mut self) -> bool {
+        if self.elsewhere {
+            return false;
+        }
+        let looked = gate::attach(|py| {
+            self.elsewhere = !is_main_thread(py)?;
+            py.check_signals()
+        });
+        match looked {
+            Some(Ok(())) => false,
+            Some(Err(raised)) => {
+                self.raised = Some(raised);
+                true
+            }
+            // The interpreter is shutting down.
+            None => true,
+        }
+    }
+}
+
+fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+    let threading = py.import("threading")?;
+    let main = threading.call_method0("main_thread")?.getattr("ident")?;
+    threading.call_method0("get_ident")?.eq(main)
+}
+
+/// Ends calls from another thread: those that it was given to as `cancel`, now and later. They raise
+/// CancelledError; an upload in parts first removes its parts, or with a `checkpoint` remembers them.
+#[pyclass(frozen, module = "oss_callback")]
+pub(crate) struct Cancel {
+    inner: oss_callback::Cancel,
+    _live: Live,
+}
+
+#[pymethods]
+impl Cancel {
+    #[new]
+    fn new() -> Cancel {
+        Cancel { inner: oss_callback::Cancel::new(), _live: Live::new() }
+    }
+
+    /// Ends the calls, at once and for good: use a new one for the next call.
+    fn cancel(&self) {
+        self.inner.cancel();
+    }
+
+    /// Whether cancel() was called.
+    #[getter]
+    fn cancelled(&self) -> bool {
+        self.inner.is_cancelled()
+    }
+
+    fn __repr__(&self) -> &'static str {
+        if self.cancelled() { "<Cancel cancelled>" } else { "<Cancel>" }
+    }
+}
+
+impl Cancel {
+    /// The token of a call.
+    pub fn given(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<oss_callback::Cancel>> {
+        let Some(value) = value else { return Ok(None) };
+        match value.cast::<Cancel>() {
+            Ok(cancel) => Ok(Some(cancel.get().inner.clone())),
+            Err(_) => Err(wrong_type("cancel", "oss_callback.Cancel", value, None)),
+        }
+    }
+}
+
+/// An upload that was started.
+#[pyclass(frozen, module = "oss_callback._native")]
+pub(crate) struct Call {
+    cancel: oss_callback::Cancel,
+    _live: Live,
+}
+
+#[pymethods]
+impl Call {
+    /// Ends the call, if it is still under way, with an error of kind `cancelled`.
+    fn cancel(&self) {
+        self.cancel.cancel();
+    }
+}
+
+impl Call {
+    pub fn new(cancel: oss_callback::Cancel) -> Call {
+        Call { cancel, _live: Live::new() }
+    }
+}
+
+/// Calls Python exactly once: a call that is lost, because its code panicked, is told as a bug and
+/// leaves nobody waiting.
+pub(crate) struct Settle {
+    function: Option<Py<PyAny>>,
+    user: UserCode,
+}
+
+impl Settle {
+    pub fn new(function: Py<PyAny>, user: UserCode) -> Settle {
+        Settle { function: Some(function), user }
+    }
+
+    pub fn with<T, P>(mut self, outcome: Result<T>, python: impl FnOnce(Python<'_>, T) -> P)
+    where
+        P: for<'py> IntoPyObject<'py>,
+    {
+        let user = self.user.clone();
+        self.tell(|py| python(py, user.outcome(py, outcome)?).into_py_any(py));
+    }
+
+    fn tell(&mut self, outcome: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) {
+        let Some(settle) = self.function.take() else { return };
+        // Where the interpreter is gone, so is whoever waited.
+        gate::attach(|py| {
+            let told = match outcome(py) {
+                Ok(value) => settle.call1(py, (value, py.None())),
+                Err(error) => settle.call1(py, (py.None(), error)),
+            };
+            if let Err(error) = told {
+                error.write_unraisable(py, Some(settle.bind(py)));
+            }
+            drop(settle);
+        });
+    }
+}
+
+impl Drop for Settle {
+    fn drop(&mut self) {
+        self.tell(|py| Err(bug(py, &"the call was lost")));
+    }
+}

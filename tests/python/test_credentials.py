@@ -1,0 +1,189 @@
+"""A credentials function of the user's own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from conftest import BUCKET, Bed, Face
+from oss_callback import ArgumentTypeError, Client, Credentials, CredentialsError, InvalidArgumentError, aio
+from test_scenarios import wait_for
+
+
+def client(face: Face, provider: Any, **options: Any) -> Any:
+    given = face.bed.options(credentials_provider=provider, **options)
+    del given["access_key_id"], given["access_key_secret"]
+    return aio.Client(**given) if face.name == "asyncio" else Client(**given)
+
+
+class Vault:
+    """A function that counts how often it is asked, and may fail."""
+
+    def __init__(self, bed: Bed) -> None:
+        self.bed = bed
+        self.asked = 0
+        self.lifetime: timedelta | float | None = None
+        self.failure: BaseException | None = None
+        self.threads: set[int] = set()
+
+    def __call__(self) -> Credentials:
+        self.asked += 1
+        self.threads.add(threading.get_ident())
+        if self.failure is not None:
+            raise self.failure
+        names = ["STS_ACCESS_KEY_ID", "STS_ACCESS_KEY_SECRET", "STS_TOKEN"]
+        if self.lifetime is None:
+            return Credentials(*(self.bed.addresses[name] for name in names))
+        expires_at: Any = datetime.now(timezone.utc) + timedelta(seconds=0.4)
+        return Credentials(
+            *(self.bed.addresses[name] for name in names),
+            expires_at=expires_at.timestamp() if self.lifetime == 0 else expires_at,
+        )
+
+
+def functions(face: Face, vault: Vault) -> list[Any]:
+    async def awaited() -> Credentials:
+        await asyncio.sleep(0.01)
+        return vault()
+
+    class Awaited:
+        async def __call__(self) -> Credentials:
+            return vault()
+
+    return [vault, awaited, Awaited()] if face.name == "asyncio" else [vault]
+
+
+def test_credentials_function_is_asked(face: Face) -> None:
+    for is_datetime in [False, True]:
+        vault = Vault(face.bed)
+        for function in functions(face, vault):
+            vault.asked = 0
+            vault.lifetime = None
+            fresh = client(face, function)
+            assert vault.asked == 0
+            for _ in range(3):
+                assert face.put(BUCKET, "provided", b"data", face.bed.callback(), client=fresh).etag
+            assert vault.asked == 1
+            vault.lifetime = timedelta() if is_datetime else 0
+            short = client(face, function)
+            vault.asked = 0
+            for count in [1, 2]:
+                face.upload(BUCKET, "provided", b"data", face.bed.callback(), client=short)
+                assert vault.asked >= count
+                time.sleep(0.5)
+
+    class Sealed(Exception):
+        pass
+
+    vault = Vault(face.bed)
+    for function in functions(face, vault):
+        vault.failure = Sealed("the vault is sealed")
+        sealed = client(face, function)
+        for call in [face.put, face.upload]:
+            with pytest.raises(CredentialsError, match="the vault is sealed") as failure:
+                call(BUCKET, "provided", b"data", face.bed.callback(), client=sealed)
+            assert failure.value.kind == "credentials"
+            assert failure.value.__cause__ is vault.failure
+        # It is left alone for a second, and asked again after it.
+        vault.failure = None
+        time.sleep(1.1)
+        assert face.put(BUCKET, "provided", b"data", face.bed.callback(), client=sealed).etag
+
+
+def test_a_function_that_returns_something_else_is_told_so(face: Face) -> None:
+    for returned in [("id", "secret"), None]:
+        mistaken = client(face, lambda returned=returned: returned)
+        with pytest.raises(CredentialsError, match=r"must be oss_callback\.Credentials") as failure:
+            face.put(BUCKET, "k", b"data", face.bed.callback(), client=mistaken)
+        assert isinstance(failure.value.__cause__, TypeError)
+    with pytest.raises(ArgumentTypeError, match="credentials_provider: must be callable"):
+        client(face, ("id", "secret"))
+    with pytest.raises(InvalidArgumentError) as refusal:
+        face.client(credentials_provider=Vault(face.bed))
+    assert refusal.value.field == "credentials_provider"
+
+
+def test_many_calls_ask_once(bed: Bed) -> None:
+    class Slow(Vault):
+        def __call__(self) -> Credentials:
+            time.sleep(0.1)
+            return super().__call__()
+
+    vault = Slow(bed)
+    with client(Face(bed, "threads"), vault) as shared, ThreadPoolExecutor(64) as pool:
+        calls = [
+            pool.submit(shared.put_object_with_callback, BUCKET, f"many/{n}", b"data", bed.callback())
+            for n in range(64)
+        ]
+        assert all(call.result().etag for call in calls)
+    assert vault.asked == 1
+
+
+def test_a_coroutine_runs_on_the_loop_of_the_call(bed: Bed) -> None:
+    loops = []
+
+    async def function() -> Credentials:
+        loops.append(asyncio.get_running_loop())
+        return Vault(bed)()
+
+    async def main(shared: Any) -> bool:
+        await shared.put_object_with_callback(BUCKET, "k", b"data", bed.callback())
+        return loops[-1] is asyncio.get_running_loop()
+
+    shared = client(Face(bed, "asyncio"), function)
+    assert asyncio.run(main(shared))
+    # Held now: no loop is asked any more.
+    asyncio.run(main(shared))
+    assert len(loops) == 1
+    another = client(Face(bed, "asyncio"), function)
+    assert asyncio.run(main(another))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_the_child_of_a_fork_asks_for_itself(bed: Bed) -> None:
+    vault = Vault(bed)
+    vault.lifetime = 0
+    with client(Face(bed, "threads"), vault) as shared:
+
+        def put() -> bytes:
+            return shared.put_object_with_callback(BUCKET, "fork", b"data", bed.callback()).body
+
+        assert put()
+        time.sleep(0.5)
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(0 if put() and vault.asked > 1 else 1)
+            finally:
+                os._exit(2)
+        assert wait_for(child, 10) == 0
+        assert put()
+
+
+def test_credentials_are_a_value_that_shows_no_secret() -> None:
+    soon = datetime.now(timezone.utc)
+    credentials = Credentials("id", "s3cret", "t0ken", soon)
+    assert repr(credentials) == "<Credentials id access_key_secret=*** security_token=***>"
+    assert repr(Credentials("id", "s3cret")) == "<Credentials id access_key_secret=***>"
+    assert credentials.access_key_id == "id"
+    assert credentials.expires_at == pytest.approx(soon.timestamp(), abs=1e-5)
+    assert Credentials("id", "s3cret", expires_at=-1.5).expires_at == -1.5
+    assert Credentials("id", "s3cret").expires_at is None
+    with pytest.raises(AttributeError):
+        credentials.access_key_id = "another"  # type: ignore[misc]
+    for wrong, error in [
+        (("", "s3cret"), CredentialsError),
+        (("id", "s3\ncret"), CredentialsError),
+        (("id", "s3cret", ""), CredentialsError),
+        (("id", 5), TypeError),
+        (("id", "s3cret", None, datetime(2030, 1, 1)), InvalidArgumentError),
+    ]:
+        with pytest.raises(error) as failure:
+            Credentials(*wrong)
+        assert "cret" not in str(failure.value).replace("access_key_secret", "")
