@@ -26,7 +26,7 @@ mod usercode;
 use pyo3::prelude::*;
 
 /// Machinery of `oss_callback`; import that instead.
-#[pymodule(gil_used = false)]
+#[pymodule(gil_used = false, module = "oss_callback")]
 mod _native {
     #[pymodule_export]
     use crate::call::{Call, Cancel};

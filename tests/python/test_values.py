@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
 
+import oss_callback
 import pytest
 from oss_callback import Callback, CallbackReply, InvalidArgumentError, PresignedRequest, Signer
 
@@ -92,6 +93,12 @@ def test_replies_can_be_made_by_hand_and_pickle() -> None:
     assert CallbackReply(b"\xff\xfea").text == "\ufffd\ufffda"
     with pytest.raises(AttributeError):
         reply.etag = "x"  # type: ignore[misc]
+
+
+def test_what_is_exported_pickles_by_its_name() -> None:
+    for name in oss_callback.__all__:
+        thing = getattr(oss_callback, name)
+        assert pickle.loads(pickle.dumps(thing)) == thing, name
 
 
 def test_deeply_nested_json_is_an_error_of_its_own() -> None:
