@@ -210,7 +210,7 @@ fn a_source_of_another_length_stores_nothing() {
 }
 
 #[test]
-fn a_source_that_fails_or_panics_stores_nothing() {
+fn broken_source_is_a_source_error() {
     struct Fails(u8, bool);
     impl Read for Fails {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {

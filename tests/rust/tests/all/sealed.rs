@@ -69,7 +69,7 @@ fn verify(
 }
 
 #[test]
-fn a_sealed_upload_is_accepted_once() {
+fn seal_is_demanded_and_used_once() {
     let world = World::new();
     let seen = Mutex::new(HashSet::new());
     let first_use = move |nonce: &str, _: SystemTime| seen.lock().unwrap().insert(nonce.to_owned());

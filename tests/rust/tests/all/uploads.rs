@@ -71,7 +71,7 @@ fn initiate_is_tried_again_and_an_abort_too() {
 }
 
 #[test]
-fn sources_of_every_kind_and_length_arrive_byte_for_byte() {
+fn sources_of_every_kind_arrive_whole() {
     let part = PART as usize;
     for length in [0, 1, part - 1, part, part + 1, 3 * part, 3 * part + 1] {
         let data = data_of(length);
@@ -171,7 +171,7 @@ fn cancelled_after(oss: &Rig, place: &Place, parts: u32, options: UploadOptions)
 }
 
 #[test]
-fn a_cancelled_upload_leaves_no_parts() {
+fn cancelled_upload_leaves_no_parts() {
     let (oss, place) = (Rig::start(), Place::with(&data()));
     let error = cancelled_after(&oss, &place, 2, options());
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
@@ -194,7 +194,7 @@ fn a_watcher_that_says_no_ends_its_upload_and_no_other() {
 }
 
 #[test]
-fn a_cancelled_upload_with_a_checkpoint_goes_on_where_it_was() {
+fn cancelled_upload_resumes_from_its_checkpoint() {
     let (oss, place) = (Rig::start(), Place::with(&data()));
     let error = cancelled_after(&oss, &place, 4, place.options());
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
@@ -291,7 +291,7 @@ fn an_upload_that_oss_no_longer_knows_begins_anew() {
 }
 
 #[test]
-fn progress_begins_at_nothing_never_goes_back_and_ends_at_the_whole() {
+fn progress_is_told() {
     let length = data().len() as u64;
     let place = Place::with(&data());
     let runs: [(Body, UploadOptions, Option<u32>); 3] = [
@@ -344,7 +344,7 @@ fn client_of(emulator: &Emulator, version: SignatureVersion) -> Client {
 
 /// With signatures checked, a callback that is really made, and a list of parts that is really OSS's.
 #[test]
-fn the_application_server_hears_once_of_the_whole_even_of_an_upload_that_was_taken_up_again() {
+fn large_file_goes_in_parts_with_one_callback() {
     let (emulator, app) = (Emulator::builder().start().unwrap(), AppServer::start().unwrap());
     let data = data_of(300 * PART as usize + 1);
     let place = Place::with(&data);
