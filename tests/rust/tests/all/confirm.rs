@@ -31,7 +31,7 @@ fn event(body: &str) -> CallbackEvent {
 }
 
 #[test]
-fn what_oss_holds_is_confirmed_and_what_it_does_not_hold_is_refused() {
+fn confirm_asks_oss() {
     let emulator = Emulator::builder().start().unwrap();
     let app = AppServer::start().unwrap();
     let callback = Callback::builder(app.url("/ok")).body(ALL).build().unwrap();

@@ -12,6 +12,8 @@ mod layout;
 mod retries;
 mod scenario_list;
 mod scenarios;
+mod scenarios_receive;
+mod scenarios_upload;
 mod sealed;
 mod sign_vectors;
 mod strict_example;

@@ -81,17 +81,6 @@ fn every_fault_of_a_put_ends_as_the_table_says() {
 }
 
 #[test]
-fn an_unknown_outcome_tells_what_is_stored() {
-    let oss = ScriptedOss::start().unwrap();
-    oss.fault(Op::Put, Fault::LoseAnswer);
-    let error = put(&oss, "Hello OSS", CallbackRetry::IfNotStored).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
-    assert!(error.stored() && error.etag().is_some() && !error.is_retryable(), "{error:?}");
-    assert_eq!(error.crc64(), Some(oss_callback::checksum::crc64(b"Hello OSS")));
-    assert!(error.to_string().contains("do not upload it again"), "{error}");
-}
-
-#[test]
 fn never_means_that_a_lost_answer_ends_the_call() {
     for (fault, callbacks) in [(Fault::LoseAnswer, 1), (Fault::LoseRequest, 0)] {
         let oss = ScriptedOss::start().unwrap();
@@ -218,35 +207,6 @@ fn a_source_of_another_length_stores_nothing() {
         assert_eq!(error.kind(), ErrorKind::Source, "{error}");
         assert!(oss.state().objects.is_empty() && oss.count(Op::Put) == 1);
     }
-}
-
-#[test]
-fn a_source_that_fails_or_panics_stores_nothing() {
-    struct Fails(u8, bool);
-    impl Read for Fails {
-        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-            self.0 += 1;
-            match (self.0, self.1) {
-                (200.., true) => panic!("as planned"),
-                (200.., false) => Err(std::io::Error::other("the tape is torn")),
-                _ => Ok(buffer.len().min(4096)),
-            }
-        }
-    }
-    for (panics, says) in [(false, "torn"), (true, "panicked")] {
-        let oss = ScriptedOss::start().unwrap();
-        let body = Body::reader(Fails(0, panics), None);
-        let error = put(&oss, body, CallbackRetry::IfNotStored).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Source);
-        assert!(error.to_string().contains(says), "{error}");
-        assert!(oss.state().objects.is_empty());
-    }
-    let missing = std::path::Path::new("/no/such/file");
-    let oss = ScriptedOss::start().unwrap();
-    let error = put(&oss, missing, CallbackRetry::IfNotStored).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Source);
-    assert!(error.to_string().contains("/no/such/file"), "{error}");
-    assert_eq!(oss.count(Op::Put), 0);
 }
 
 #[test]
