@@ -913,6 +913,14 @@ type CallbackOptions struct {
 	// Default: none.
 	Vars map[string]string
 
+	// Name of a custom variable, such as `upload_id`, that every upload fills with a random id of
+	// its own. It stays the same however often the upload is sent, so that the application server
+	// can tell a repeated callback from a new one. The default body and one built from Fields
+	// carry it by themselves; a body that is written out must hold `${x:upload_id}`.
+	//
+	// Default: none. Range: a name that Vars do not hold, in lowercase.
+	IdempotencyVariable string
+
 	// Headers that OSS adds to the callback request (`additionalHeaders`).
 	//
 	// Handed over in the order of the names.
@@ -958,6 +966,9 @@ func (o *CallbackOptions) handOver() *C.osscb_callback_options {
 	}
 	for _, name := range sortedNames(o.Vars) {
 		C.osscb_callback_options_add_var(handle, text(name), text(o.Vars[name]))
+	}
+	if o.IdempotencyVariable != "" {
+		C.osscb_callback_options_set_idempotency_variable(handle, text(o.IdempotencyVariable))
 	}
 	for _, name := range sortedNames(o.Headers) {
 		C.osscb_callback_options_add_header(handle, text(name), text(o.Headers[name]))

@@ -1659,6 +1659,17 @@ void osscb_callback_options_add_var(struct osscb_callback_options *options,
                                     struct osscb_str value);
 
 /**
+ * Name of a custom variable, such as `upload_id`, that every upload fills with a random id of
+ * its own. It stays the same however often the upload is sent, so that the application server
+ * can tell a repeated callback from a new one. The default body and one built from `fields`
+ * carry it by themselves; a body that is written out must hold `${x:upload_id}`.
+ *
+ * Default: none. Range: a name that `vars` do not hold, in lowercase.
+ */
+void osscb_callback_options_set_idempotency_variable(struct osscb_callback_options *options,
+                                                     struct osscb_str value);
+
+/**
  * Headers that OSS adds to the callback request (`additionalHeaders`).
  *
  * Adds one pair; call it again for more.
@@ -2887,7 +2898,13 @@ osscb_status osscb_answer_new(const void *json,
 struct osscb_answer *osscb_answer_new_refusal(void);
 
 /**
- * HTTP status: 200, or 403 for a refusal.
+ * The answer when a callback did verify, but could not be acted on: status 500. The upload ends as
+ * `callback_failed`. Freed by `osscb_answer_free`.
+ */
+struct osscb_answer *osscb_answer_new_failure(void);
+
+/**
+ * HTTP status: 200, 403 for a refusal, or 500 for a failure.
  */
 int32_t osscb_answer_status(const struct osscb_answer *answer);
 

@@ -387,6 +387,16 @@ export interface CallbackOptions {
   vars?: Pairs | undefined
 
   /**
+   * Name of a custom variable, such as `upload_id`, that every upload fills with a random id of its own.
+   * It stays the same however often the upload is sent, so that the application server can tell a
+   * repeated callback from a new one. The default body and one built from `fields` carry it by
+   * themselves; a body that is written out must hold `${x:upload_id}`. Range: a name that `vars` do not
+   * hold, in lowercase.
+   * @defaultValue none
+   */
+  idempotencyVariable?: string | undefined
+
+  /**
    * Headers that OSS adds to the callback request (`additionalHeaders`). Range: at most 10; names must
    * not start with `x-oss-`.
    * @defaultValue none

@@ -26,6 +26,8 @@ pub enum Exit {
     Source = 7,
     /// The object is stored, but the answer was lost.
     OutcomeUnknown = 8,
+    /// Ended by Ctrl-C; what shells say of it.
+    Interrupted = 130,
 }
 
 /// The exit codes as `--help` prints them.
@@ -38,6 +40,7 @@ pub const EXIT_CODES: &str = "Exit codes:
   6  the stored object differs from what was sent: upload it again
   7  FILE could not be read
   8  the object is stored, but the application server's answer was lost
+  130  interrupted by Ctrl-C
   1  anything else, such as a standard output that was closed";
 
 /// Why a command failed.
@@ -87,6 +90,7 @@ impl Failure {
             ErrorKind::Integrity => Exit::Integrity,
             ErrorKind::Source => Exit::Source,
             ErrorKind::OutcomeUnknown => Exit::OutcomeUnknown,
+            ErrorKind::Cancelled => Exit::Interrupted,
             _ => Exit::Other,
         };
         let flag = error.field().and_then(|field| flag_of_field(field, group));

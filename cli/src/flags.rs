@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, ValueHint, value_parser};
-use oss_callback::{CallbackBuilder, ClientBuilder, OptionInfo, OptionType, OptionValue, PutOptions};
+use oss_callback::{CallbackBuilder, ClientBuilder, OptionInfo, OptionType, OptionValue, UploadOptions};
 
 use crate::duration;
 use crate::failure::Failure;
@@ -18,7 +18,7 @@ use crate::failure::Failure;
 pub enum Group {
     /// Where to, and how.
     Client,
-    /// The object.
+    /// The object, and how it travels.
     Put,
     /// The callback.
     Callback,
@@ -35,7 +35,7 @@ impl Group {
     pub fn options(self) -> &'static [OptionInfo] {
         match self {
             Group::Client => ClientBuilder::OPTIONS,
-            Group::Put => PutOptions::OPTIONS,
+            Group::Put => UploadOptions::OPTIONS,
             Group::Callback => CallbackBuilder::OPTIONS,
         }
     }
@@ -43,7 +43,7 @@ impl Group {
     fn heading(self) -> &'static str {
         match self {
             Group::Client => "Connection and signing",
-            Group::Put => "Object",
+            Group::Put => "Object and upload",
             Group::Callback => "Callback",
         }
     }
@@ -225,6 +225,7 @@ pub fn flag_of_field(field: &str, group: Option<Group>) -> Option<String> {
     let name = name.split(['.', '[']).next().unwrap_or(name);
     match (group, name) {
         (Some(Group::Callback), "url" | "urls") => return Some("--callback-url".to_owned()),
+        (Some(Group::Callback), "seal") => return Some("--seal-secret-env".to_owned()),
         (_, "bucket" | "key") => return Some(format!("oss://BUCKET/KEY: {name}")),
         (_, "data") => return Some("FILE".to_owned()),
         (_, "access_key_id") => return Some("OSS_ACCESS_KEY_ID".to_owned()),
@@ -277,6 +278,7 @@ mod tests {
             ("callback.body_type", None, "--callback-body-type"),
             ("callback.vars.x:order", None, "--var"),
             ("callback.headers[2]", None, "--callback-header"),
+            ("callback.seal", None, "--seal-secret-env"),
             ("body", Some(Group::Callback), "--callback-body"),
             ("metadata", None, "--metadata"),
             ("connect_timeout", None, "--connect-timeout"),

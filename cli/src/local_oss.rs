@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use oss_callback::receive::{PublicKey, signature};
-use oss_callback_emulator::{AccessKey, CallbackConfig, Emulator, Event, StartError};
+use oss_callback_emulator::{AccessKey, CallbackConfig, Emulator, Event, Fault, StartError};
 
 use crate::app_server::Verify;
 use crate::failure::Failure;
@@ -26,6 +26,8 @@ pub struct Settings {
     pub strict: bool,
     /// URL of the public key that callbacks announce.
     pub key_url: Option<String>,
+    /// What goes wrong on purpose.
+    pub faults: Vec<Fault>,
     /// Port of the control API, if it shall be open; 0 takes a free one.
     pub control_port: Option<u16>,
 }
@@ -40,6 +42,7 @@ impl Default for Settings {
             data_dir: None,
             strict: false,
             key_url: None,
+            faults: Vec::new(),
             control_port: None,
         }
     }
@@ -55,6 +58,7 @@ pub fn start(
         .port(settings.port)
         .region(&settings.region)
         .strict(settings.strict)
+        .faults(settings.faults.clone())
         .observer(watch);
     if let Some((id, secret)) = &settings.access_key {
         builder = builder.access_key(AccessKey::new(id, secret));

@@ -2,22 +2,26 @@
 //! that it can be piped on; everything for people goes to standard error.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
-use indicatif::{ProgressBar, ProgressStyle};
-use oss_callback::{Callback, CallbackReply, Client, PutOptions};
+use oss_callback::{Body, Callback, CallbackReply, Client, UploadOptions, UploadRequest};
 use serde_json::{Value, json};
 
+use crate::duration;
 use crate::failure::{EXIT_CODES, Failure};
 use crate::flags::Group;
+use crate::interrupt;
+use crate::progress::Bar;
 use crate::text::{printable, tell};
 use crate::write_out;
 
-/// OSS, PutObject: an object that is put in one request holds at most 5 GB.
-const MAX_SIZE: u64 = 5 * 1024 * 1024 * 1024;
+/// How long a seal holds unless said otherwise: longer than uploads usually take.
+const SEAL_EXPIRES: Duration = Duration::from_secs(3600);
 
 const EXAMPLES: &str = "Examples:
   Upload a file under its own name and print what the application server answers:
@@ -30,6 +34,15 @@ const EXAMPLES: &str = "Examples:
   Write the callback's body yourself (single quotes keep the shell away from ${…}):
     oss-callback put cat.jpg oss://photos/cat.jpg --callback-url https://app.example/oss \\
         --callback-body-type json --callback-body '{\"key\":${object},\"size\":${size}}'
+
+  Upload something large over a bad line, and go on after Ctrl-C or a crash by the same command:
+    oss-callback put film.mp4 oss://films/ --checkpoint film.checkpoint \\
+        --callback-url https://app.example/oss
+
+  Let the application server tell your uploads from forged ones (listen --seal-secret-env checks it):
+    export SEAL_SECRET=…
+    oss-callback put cat.jpg oss://photos/ --callback-url https://app.example/oss \\
+        --seal-secret-env SEAL_SECRET --seal-expires 10m
 
   Upload what another program writes, and use the answer in a script:
     mysqldump shop | oss-callback put - oss://backup/shop.sql --json \\
@@ -45,8 +58,9 @@ pub fn command() -> Command {
              standard output.\n\nNo flag takes credentials: they come from OSS_ACCESS_KEY_ID and \
              OSS_ACCESS_KEY_SECRET, with OSS_SESSION_TOKEN for temporary ones, or else from a profile or a \
              role (see --credentials-source). OSS_ENDPOINT, OSS_REGION and \
-             OSS_CALLBACK_URL stand in for flags that are not given. The file is read into memory before it \
-             is sent; 5 GB is the most that one upload can hold.",
+             OSS_CALLBACK_URL stand in for flags that are not given.\n\nWhat is shorter than --threshold goes in \
+             one request, the rest in parts; the application server is called once, at the end. With \
+             --checkpoint, the same command goes on where it was interrupted, killed or failed.",
         )
         .after_long_help(format!("{EXAMPLES}\n\n{EXIT_CODES}"))
         .arg(
@@ -95,6 +109,28 @@ pub fn command() -> Command {
                 .hide_env_values(true)
                 .required_unless_present("callback-policy")
                 .value_hint(ValueHint::Url),
+        )
+        .arg(
+            Arg::new("seal-secret-env")
+                .long("seal-secret-env")
+                .help_heading("Callback")
+                .value_name("NAME")
+                .help("Seal the upload with the secret in this environment variable")
+                .long_help(
+                    "Seal the upload with the secret in this environment variable, of at least 16 bytes, \
+                     which the application server shares: it can then tell your uploads from forged ones. The \
+                     seal travels as the variable x:seal; a body that is written out must hold it, ${bucket}, \
+                     ${object} and every variable.",
+                ),
+        )
+        .arg(
+            Arg::new("seal-expires")
+                .long("seal-expires")
+                .help_heading("Callback")
+                .value_name("DURATION")
+                .help("How long the seal holds, from the start of the upload on [default: 1h]")
+                .requires("seal-secret-env")
+                .value_parser(duration::parse),
         );
     Group::ALL.into_iter().fold(command, |command, group| command.args(group.args()))
 }
@@ -140,7 +176,7 @@ pub fn print_line(value: &Value) -> Result<(), Failure> {
 /// A finished upload.
 struct Done {
     target: Target,
-    size: usize,
+    size: u64,
     reply: CallbackReply,
 }
 
@@ -183,22 +219,33 @@ impl Done {
 }
 
 fn upload(matches: &ArgMatches) -> Result<Done, Failure> {
-    // All that can be wrong with the arguments is found before the file is read.
+    // All that can be wrong with the arguments is found before anything is sent.
     let file = matches.get_one::<PathBuf>("FILE").ok_or_else(|| Failure::usage("FILE is missing"))?;
     let target = matches.get_one::<String>("TARGET").map_or("", String::as_str);
     let target = Target::parse(target, file)?;
     let callback = callback(matches)?;
-    let mut options = PutOptions::default();
+    let mut options = UploadOptions::default();
     Group::Put.apply(matches, |name, value| options.set(name, value))?;
     let client = client(matches)?;
-    let spinner = spinner(matches, &target);
-    let data = read(file)?;
-    let size = data.len();
-    let reply = client
-        .put_object_with_callback_opts(&target.bucket, &target.key, data, &callback, &options)
-        .map_err(|error| Failure::library(error, None))?;
-    spinner.finish_and_clear();
-    Ok(Done { target, size, reply })
+    let (source, length) = match is_stdin(file) {
+        true => (Body::reader(std::io::stdin(), None), None),
+        false => (Body::from(file.as_path()), length(file)?),
+    };
+    let interrupted =
+        interrupt::watch().map_err(|error| Failure::other(format!("cannot wait for signals: {error}")))?;
+    let bar = Bar::new(matches, &target, length);
+    let sent = Arc::new(AtomicU64::new(0));
+    let (shown, counted) = (bar.clone(), Arc::clone(&sent));
+    let request = UploadRequest::new(&target.bucket, &target.key, source, &callback)
+        .options(options)
+        .progress(move |progress| {
+            counted.store(progress.bytes_done, Ordering::Relaxed);
+            shown.show(progress);
+        });
+    let outcome = client.upload_while(request, || interrupted.load(Ordering::Relaxed));
+    bar.clear();
+    let reply = outcome.map_err(|error| Failure::library(error, None))?;
+    Ok(Done { target, size: sent.load(Ordering::Relaxed), reply })
 }
 
 fn callback(matches: &ArgMatches) -> Result<Callback, Failure> {
@@ -213,6 +260,14 @@ fn callback(matches: &ArgMatches) -> Result<Callback, Failure> {
         builder = builder.url(url);
     }
     Group::Callback.apply(matches, |name, value| builder.set(name, value))?;
+    if let Some(name) = matches.get_one::<String>("seal-secret-env") {
+        let secret = std::env::var(name).unwrap_or_default();
+        if secret.is_empty() {
+            return Err(Failure::usage(format!("--seal-secret-env: the variable {name} is not set")));
+        }
+        let expires = matches.get_one::<Duration>("seal-expires").copied().unwrap_or(SEAL_EXPIRES);
+        builder = builder.seal(secret, expires);
+    }
     builder.build().map_err(|error| Failure::library(error, Some(Group::Callback)))
 }
 
@@ -222,48 +277,16 @@ fn client(matches: &ArgMatches) -> Result<Client, Failure> {
     builder.build().map_err(|error| Failure::library(error, Some(Group::Client)))
 }
 
-/// An upload goes out in one piece, so there is no honest percentage to show: only that it goes on.
-fn spinner(matches: &ArgMatches, target: &Target) -> ProgressBar {
-    if matches.get_flag("quiet") || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let spinner =
-        ProgressBar::new_spinner().with_message(format!("uploading to {}", printable(&target.to_string())));
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
-        spinner.set_style(style);
-    }
-    spinner.enable_steady_tick(Duration::from_millis(100));
-    spinner
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    if is_stdin(file) {
-        return read_at_most(std::io::stdin().lock(), "standard input");
-    }
+/// The file's length, where it has one; an error for what cannot be uploaded.
+fn length(file: &Path) -> Result<Option<u64>, Failure> {
     let name = format!("`{}`", file.display());
-    let failed = |error: std::io::Error| Failure::source(format!("cannot read {name}: {error}"));
-    let metadata = std::fs::metadata(file).map_err(failed)?;
+    let metadata =
+        std::fs::metadata(file).map_err(|error| Failure::source(format!("cannot read {name}: {error}")))?;
     if metadata.is_dir() {
         return Err(Failure::source(format!("{name} is a directory"))
             .with_hint("Name one file; a directory can be packed with `tar c DIR | oss-callback put - …`"));
     }
-    if metadata.len() > MAX_SIZE {
-        return Err(too_large(&name));
-    }
-    read_at_most(std::fs::File::open(file).map_err(failed)?, &name)
-}
-
-fn read_at_most(source: impl Read, name: &str) -> Result<Vec<u8>, Failure> {
-    let mut data = Vec::new();
-    source
-        .take(MAX_SIZE + 1)
-        .read_to_end(&mut data)
-        .map_err(|error| Failure::source(format!("cannot read {name}: {error}")))?;
-    if data.len() as u64 > MAX_SIZE { Err(too_large(name)) } else { Ok(data) }
-}
-
-fn too_large(name: &str) -> Failure {
-    Failure::usage(format!("{name} is larger than 5 GB, which is the most that OSS takes in one upload"))
+    Ok(metadata.is_file().then_some(metadata.len()))
 }
 
 fn is_stdin(file: &Path) -> bool {
@@ -272,7 +295,7 @@ fn is_stdin(file: &Path) -> bool {
 
 /// Where an upload goes.
 #[derive(Debug, PartialEq, Eq)]
-struct Target {
+pub struct Target {
     bucket: String,
     key: String,
 }

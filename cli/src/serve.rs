@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
-use oss_callback_emulator::{CallbackAttempt, Emulator, Event, RequestRecord};
+use oss_callback_emulator::{CallbackAttempt, Emulator, Event, Fault, RequestRecord};
 use tokio::sync::oneshot;
 
 use crate::failure::Failure;
@@ -21,6 +21,9 @@ const EXAMPLES: &str = "Examples:
 
   Paste the four lines that it prints into another, and upload:
     oss-callback put cat.jpg oss://photos/ --callback-url http://127.0.0.1:8000/oss
+
+  See what a client makes of a lost answer:
+    oss-callback serve --faults 'close answer=0 on=PutObject'
 
   Or let the shell take them over, and stop it at the end:
     coproc OSS { oss-callback serve; }
@@ -81,13 +84,30 @@ pub fn command() -> Command {
                 .long_help(
                     "Open the control API, on a free port or this one, for programs on this machine: GET \
                      /uploads and GET /callbacks tell in JSON which multipart uploads are unfinished and which \
-                     callbacks were made (?bucket=B for those of one bucket). Its address is printed as \
+                     callbacks were made (?bucket=B for those of one bucket); POST /faults takes a script as \
+                     --faults does, GET and DELETE show and end the faults. Its address is printed as \
                      CONTROL_URL.",
                 )
                 .num_args(0..=1)
                 .require_equals(true)
                 .default_missing_value("0")
                 .value_parser(value_parser!(u16)),
+        )
+        .arg(
+            text("faults", "SCRIPT|@FILE", "Misbehave on purpose: what goes wrong, with which requests")
+                .long_help(
+                    "Misbehave on purpose. A script is faults separated by `;` or line ends, such as \
+                     `error status=503 code=SlowDown on=PutObject times=2; close answer=0 key=films/*`.\n\
+                     \n\
+                     What goes wrong: refuse, reset or close (request=BYTES|all or answer=BYTES), stall (seconds= \
+                     done=yes|no), delay (seconds=), drip (bytes= seconds=), error (status= code= message= done=), \
+                     gateway (status= done=), redirect (to=), truncate (bytes=), oversize (bytes=), crc, etag, \
+                     callback (cause=too-many|too-slow|connect-timeout|unreachable|tls|status-N|length-missing|\
+                     length-invalid|length-too-long|not-json|image-info), skew (seconds=).\n\
+                     \n\
+                     With which requests: on=OPERATION,… bucket=PATTERN key=PATTERN nth=N times=N|always; \
+                     otherwise with the next one.",
+                ),
         )
         .arg(text("region", "REGION", "Region to play").default_value(defaults.region))
         .arg(text("access-key-id", "ID", "AccessKey id of the emulator's user").requires("access-key-secret"))
@@ -158,8 +178,20 @@ fn settings(matches: &ArgMatches) -> Result<Settings, Failure> {
         data_dir: matches.get_one::<PathBuf>("data-dir").cloned(),
         strict: matches.get_flag("strict"),
         key_url: matches.get_one::<String>("key-url").cloned(),
+        faults: faults(matches.get_one::<String>("faults").map(String::as_str))?,
         control_port: matches.get_one::<u16>("control").copied(),
     })
+}
+
+/// The script itself, or that of the file behind an `@`.
+fn faults(value: Option<&str>) -> Result<Vec<Fault>, Failure> {
+    let Some(value) = value else { return Ok(Vec::new()) };
+    let script = match value.strip_prefix('@') {
+        None => value.to_owned(),
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(|error| Failure::usage(format!("--faults: cannot read {}: {error}", printable(path))))?,
+    };
+    Fault::parse_script(&script).map_err(|error| Failure::usage(format!("--faults: {error}")))
 }
 
 /// What a shell takes over, ready to paste.

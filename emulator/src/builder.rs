@@ -14,6 +14,7 @@ use crate::auth::AccessKey;
 use crate::callback::{CallbackConfig, CallbackObserver};
 use crate::clock::Clock;
 use crate::event::{Event, Journal, Observer};
+use crate::fault::{Fault, Faults};
 use crate::store::Store;
 use crate::{Emulator, Shared, server};
 
@@ -38,6 +39,7 @@ pub struct Builder {
     callback: CallbackConfig,
     observer: Option<Observer>,
     control_port: Option<u16>,
+    faults: Vec<Fault>,
 }
 
 impl Default for Builder {
@@ -55,6 +57,7 @@ impl Default for Builder {
             callback: CallbackConfig::default(),
             observer: None,
             control_port: None,
+            faults: Vec::new(),
         }
     }
 }
@@ -131,6 +134,12 @@ impl Builder {
         self
     }
 
+    /// Orders faults, as [`Emulator::inject`] does.
+    pub fn faults(mut self, faults: impl IntoIterator<Item = Fault>) -> Builder {
+        self.faults.extend(faults);
+        self
+    }
+
     /// Opens the control API (see [`Emulator::control_url`]) on a free port. Default: false.
     pub fn control(self, on: bool) -> Builder {
         Builder { control_port: on.then_some(0), ..self }
@@ -159,6 +168,8 @@ impl Builder {
         if self.keys.is_empty() {
             self.keys.push(AccessKey::new(DEFAULT_KEY.0, DEFAULT_KEY.1));
         }
+        let faults = Faults::default();
+        faults.add(self.faults);
         let journal = Arc::new(Journal::new(self.observer));
         let shared = Arc::new(Shared {
             address,
@@ -172,6 +183,7 @@ impl Builder {
             callback: observed(self.callback, self.strict, Arc::clone(&journal)),
             journal,
             store,
+            faults,
         });
 
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use hyper::server::conn::http1;
@@ -18,10 +18,12 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::Shared;
+use crate::fault::Fault;
 use crate::query::Query;
 use crate::server::stopped;
 
-const PATHS: &str = "GET /uploads, GET /callbacks";
+const SCRIPT_BYTES_MAX: usize = 1024 * 1024;
+const PATHS: &str = "GET /uploads, GET /callbacks, and GET, POST and DELETE /faults";
 
 /// Serves one connection until its end, or the emulator's.
 pub(crate) async fn connection(stream: TcpStream, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
@@ -61,6 +63,18 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Value, Re
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/uploads") => Ok(uploads(shared, &query)),
         (&Method::GET, "/callbacks") => Ok(callbacks(shared, &query)),
+        (&Method::GET, "/faults") => Ok(faults(shared)),
+        (&Method::POST, "/faults") => {
+            let script = script(request).await?;
+            let ordered =
+                Fault::parse_script(&script).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
+            shared.faults.add(ordered);
+            Ok(faults(shared))
+        }
+        (&Method::DELETE, "/faults") => {
+            shared.faults.clear();
+            Ok(faults(shared))
+        }
         (method, path) => {
             Err((StatusCode::NOT_FOUND, format!("{method} {path} is nothing here; there are {PATHS}")))
         }
@@ -114,6 +128,21 @@ fn callbacks(shared: &Shared, query: &Query) -> Value {
         })
     });
     Value::Array(told.collect())
+}
+
+fn faults(shared: &Shared) -> Value {
+    let states = shared.faults.states();
+    let told = states
+        .iter()
+        .map(|state| json!({ "fault": state.fault.to_string(), "seen": state.seen, "hits": state.hits }));
+    Value::Array(told.collect())
+}
+
+async fn script(request: Request<Incoming>) -> Result<String, Refusal> {
+    let bad = |message: String| (StatusCode::BAD_REQUEST, message);
+    let body = Limited::new(request.into_body(), SCRIPT_BYTES_MAX);
+    let body = body.collect().await.map_err(|error| bad(format!("the script cannot be read: {error}")))?;
+    String::from_utf8(body.to_bytes().to_vec()).map_err(|_| bad("the script is not UTF-8".to_owned()))
 }
 
 fn fits(query: &Query, name: &str, value: &str) -> bool {

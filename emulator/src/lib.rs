@@ -23,6 +23,9 @@ mod clock;
 mod control;
 mod error;
 mod event;
+mod fault;
+mod line;
+mod operation;
 mod ops;
 mod query;
 mod reply;
@@ -45,6 +48,8 @@ pub use builder::{Builder, StartError};
 pub use callback::{CallbackAttempt, CallbackConfig, CallbackObserver, SigningKey, SigningKeyError};
 pub(crate) use error::OssError;
 pub use event::{Event, RequestHead, RequestRecord};
+pub use fault::{CallbackCause, Cut, Fault, FaultAction, FaultError, FaultState};
+pub use operation::Operation;
 
 /// A running emulator. Dropping it stops it.
 pub struct Emulator {
@@ -66,6 +71,7 @@ pub(crate) struct Shared {
     pub callback: CallbackConfig,
     pub journal: Arc<event::Journal>,
     pub store: store::Store,
+    pub faults: fault::Faults,
 }
 
 /// An object as the emulator holds it.
@@ -116,7 +122,11 @@ impl Emulator {
     /// | `GET /uploads?bucket=B` | the multipart uploads under way: `bucket`, `key`, `uploadId`, `parts` (`partNumber`, `size`, `etag`) |
     /// | `GET /callbacks?bucket=B&key=K` | the callback attempts so far: `bucket`, `key`, `url`, `requestId`, `status` (null without an answer), `outcome` (`answered`, or OSS's EC and message) |
     ///
-    /// Both are JSON arrays; without `bucket` or `key` they hold those of all.
+    /// | `GET /faults` | the faults that were ordered: `fault`, `seen`, `hits` |
+    /// | `POST /faults` with a script of [`Fault`]s | as `GET`, with these added; 400 with `error` for a bad script |
+    /// | `DELETE /faults` | as `GET`: none |
+    ///
+    /// All are JSON arrays; without `bucket` or `key` they hold those of all.
     pub fn control_url(&self) -> Option<String> {
         self.shared.control_address.map(|address| format!("http://{address}"))
     }
@@ -182,6 +192,14 @@ impl Emulator {
         uploads.iter().map(|upload| (upload.key.clone(), upload.id.clone())).collect()
     }
 
+    /// Aborts all multipart uploads of a bucket, as a lifecycle rule of OSS does after some days.
+    pub fn abort_uploads(&self, bucket: &str) {
+        for (key, id) in self.uploads(bucket) {
+            // One that ends by itself in this moment is as good.
+            let _ = self.shared.store.abort_upload(bucket, &key, &id);
+        }
+    }
+
     /// The requests that were answered, the oldest first; at most the last 10,000.
     pub fn requests(&self) -> Vec<RequestRecord> {
         self.shared.journal.requests()
@@ -190,6 +208,30 @@ impl Emulator {
     /// The callback attempts that were made, the oldest first; at most the last 10,000.
     pub fn callbacks(&self) -> Vec<CallbackAttempt> {
         self.shared.journal.callbacks()
+    }
+
+    /// Orders faults, behind those that are there.
+    pub fn inject(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.shared.faults.add(faults);
+    }
+
+    /// Orders the faults of a script; see [`Fault`].
+    ///
+    /// # Errors
+    /// Which line is wrong, and why; no fault has been ordered then.
+    pub fn inject_script(&self, script: &str) -> Result<(), FaultError> {
+        self.inject(Fault::parse_script(script)?);
+        Ok(())
+    }
+
+    /// The faults that were ordered, and how often each was committed.
+    pub fn faults(&self) -> Vec<FaultState> {
+        self.shared.faults.states()
+    }
+
+    /// Takes all orders for faults back.
+    pub fn clear_faults(&self) {
+        self.shared.faults.clear();
     }
 
     /// Forgets all requests and callback attempts so far.

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::Shared;
 use crate::control;
+use crate::line::{Line, LineStream};
 use crate::reply::ReplyBody;
 use crate::service::respond;
 
@@ -85,12 +86,18 @@ async fn connection(
     shared: Arc<Shared>,
     mut stop: watch::Receiver<bool>,
 ) {
+    if shared.faults.refuses() {
+        let _ = stream.set_zero_linger();
+        return;
+    }
     // Answers are small and waited for; holding them back would add 40 ms to each.
     let _ = stream.set_nodelay(true);
+    let line = Line::default();
+    let stream = LineStream::new(stream, line.clone());
     let service = service_fn(move |request| {
         // A task of its own: what was begun is finished even if the client goes away, as OSS does, and a
         // panic ends one request and not the server.
-        let task = tokio::spawn(respond(Arc::clone(&shared), client, request));
+        let task = tokio::spawn(respond(Arc::clone(&shared), client, request, line.clone()));
         async move { Ok::<_, Infallible>(task.await.unwrap_or_else(|_| internal_error())) }
     });
     let serving = http1::Builder::new()

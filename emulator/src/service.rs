@@ -12,6 +12,8 @@ use crate::address::readings;
 use crate::auth::{Judge, Reading};
 use crate::error::OssError;
 use crate::event::{Event, RequestHead, RequestRecord};
+use crate::line::Line;
+use crate::operation::Operation;
 use crate::ops::Exchange;
 use crate::query::Query;
 use crate::reply::{Reply, ReplyBody};
@@ -25,22 +27,39 @@ pub(crate) async fn respond(
     shared: Arc<Shared>,
     client: SocketAddr,
     request: HttpRequest<Incoming>,
+    line: Line,
 ) -> Response<ReplyBody> {
     let started = Instant::now();
     let (parts, incoming) = request.into_parts();
     let request = Request::new(parts, client, shared.clock.now());
     let head = request.head_for_show();
-    let mut exchange =
-        Exchange { shared: Arc::clone(&shared), request, body: RequestBody::new(incoming), operation: "" };
+    let mut exchange = Exchange {
+        shared: Arc::clone(&shared),
+        request,
+        body: RequestBody::new(incoming),
+        operation: "",
+        callback_cause: None,
+        is_cut: false,
+    };
     shared.journal.record(Event::Arrived(head.clone()));
-    let outcome = exchange.judge_and_run().await;
-    let reply = outcome.unwrap_or_else(|error| Reply::of_error(error, &exchange.request));
-    exchange.take_leave().await;
+    line.restore();
+    let reply = match exchange.fault() {
+        Some(fault) => exchange.answer_with(fault, &line).await,
+        None => exchange.answer().await,
+    };
+    if !exchange.is_cut {
+        exchange.take_leave().await;
+    }
     exchange.record(head, &reply, started);
     reply.into_response(&exchange.request, started.elapsed().as_millis())
 }
 
 impl Exchange {
+    pub(crate) async fn answer(&mut self) -> Reply {
+        let outcome = self.judge_and_run().await;
+        outcome.unwrap_or_else(|error| Reply::of_error(error, &self.request))
+    }
+
     async fn judge_and_run(&mut self) -> Result<Reply, OssError> {
         if self.request.method == Method::CONNECT {
             return Err(OssError::not_implemented("CONNECT; as a proxy it takes http requests only"));
@@ -57,6 +76,11 @@ impl Exchange {
         if let Some(first) = readings.first() {
             // What the log names should the signature fit no reading.
             self.request.target.clone_from(&first.target);
+            if Operation::of(&self.request, &first.target, &first.query) == Some(Operation::PostObject) {
+                // Its signature is in the form; one in headers or URL is ignored (OSS, PostObject).
+                self.request.query.clone_from(&first.query);
+                return self.run().await;
+            }
         }
         let judge = Judge { keys: &self.shared.keys, region: &self.shared.region };
         let Reading { target, query } = judge.check(&self.request, &readings)?;
@@ -65,7 +89,7 @@ impl Exchange {
     }
 
     /// Every way to read the request, the likeliest first.
-    fn readings(&self) -> Result<Vec<Reading>, OssError> {
+    pub(crate) fn readings(&self) -> Result<Vec<Reading>, OssError> {
         let request = &self.request;
         let targets = readings(&request.host, &request.raw_path, &self.shared.cnames)?;
         let blanks: &[bool] = if request.raw_query.contains('+') { &[true, false] } else { &[false] };

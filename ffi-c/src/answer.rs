@@ -3,7 +3,7 @@
 use std::os::raw::c_void;
 
 use bytes::Bytes;
-use oss_callback_core::receive::answer::{Reply, refusal, reply};
+use oss_callback_core::receive::answer::{Reply, failure, refusal, reply};
 
 use crate::error::osscb_error;
 use crate::generated::osscb_status;
@@ -69,7 +69,14 @@ pub extern "C" fn osscb_answer_new_refusal() -> *mut osscb_answer {
     new_handle(|| osscb_answer::new(refusal()))
 }
 
-/// HTTP status: 200, or 403 for a refusal.
+/// The answer when a callback did verify, but could not be acted on: status 500. The upload ends as
+/// `callback_failed`. Freed by `osscb_answer_free`.
+#[unsafe(no_mangle)]
+pub extern "C" fn osscb_answer_new_failure() -> *mut osscb_answer {
+    new_handle(|| osscb_answer::new(failure()))
+}
+
+/// HTTP status: 200, 403 for a refusal, or 500 for a failure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_answer_status(answer: *const osscb_answer) -> i32 {
     // SAFETY: NULL or a live handle.

@@ -1291,6 +1291,24 @@ pub unsafe extern "C" fn osscb_callback_options_add_var(
     }
 }
 
+/// Name of a custom variable, such as `upload_id`, that every upload fills with a random id of
+/// its own. It stays the same however often the upload is sent, so that the application server
+/// can tell a repeated callback from a new one. The default body and one built from `fields`
+/// carry it by themselves; a body that is written out must hold `${x:upload_id}`.
+///
+/// Default: none. Range: a name that `vars` do not hold, in lowercase.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_callback_options_set_idempotency_variable(
+    options: *mut osscb_callback_options,
+    value: osscb_str,
+) {
+    unsafe {
+        options::set_text(options, "callback.idempotency_variable", value, |builder, text| {
+            builder.idempotency_variable(text)
+        })
+    }
+}
+
 /// Headers that OSS adds to the callback request (`additionalHeaders`).
 ///
 /// Adds one pair; call it again for more.

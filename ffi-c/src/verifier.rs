@@ -8,7 +8,7 @@ use oss_callback_core::receive::CallbackVerifier;
 use crate::error::osscb_error;
 use crate::event::osscb_event;
 use crate::generated::osscb_status;
-use crate::guard::{Failure, Out, free, handle, status};
+use crate::guard::{Failure, Out, free, handle, read, status};
 use crate::library::Live;
 use crate::options::built;
 use crate::text::{array, bytes, osscb_pair, osscb_str};
@@ -198,7 +198,7 @@ pub unsafe extern "C" fn osscb_verifier_verify_signature(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_verifier_max_body(verifier: *const osscb_verifier) -> usize {
     // SAFETY: NULL or a live handle.
-    unsafe { verifier.as_ref() }.map_or(0, |verifier| verifier.verifier.max_body())
+    unsafe { read(verifier, 0, |verifier| verifier.verifier.max_body()) }
 }
 
 /// Frees a verifier. Verifications that other threads have under way go on to their end; none may begin

@@ -568,6 +568,14 @@ struct CallbackOptions {
     /// Default: none.
     Pairs vars{};
 
+    /// Name of a custom variable, such as `upload_id`, that every upload fills with a random id of
+    /// its own. It stays the same however often the upload is sent, so that the application server
+    /// can tell a repeated callback from a new one. The default body and one built from `fields`
+    /// carry it by themselves; a body that is written out must hold `${x:upload_id}`.
+    ///
+    /// Default: none. Range: a name that `vars` do not hold, in lowercase.
+    std::optional<std::string> idempotency_variable{};
+
     /// Headers that OSS adds to the callback request (`additionalHeaders`).
     ///
     /// Default: none. Range: at most 10; names must not start with `x-oss-`.
@@ -1138,6 +1146,9 @@ inline void apply(osscb_callback_options *to, const CallbackOptions &from) {
     }
     for (const auto &pair : from.vars) {
         osscb_callback_options_add_var(to, lend(pair.first), lend(pair.second));
+    }
+    if (from.idempotency_variable) {
+        osscb_callback_options_set_idempotency_variable(to, lend(*from.idempotency_variable));
     }
     for (const auto &pair : from.headers) {
         osscb_callback_options_add_header(to, lend(pair.first), lend(pair.second));

@@ -310,6 +310,9 @@ public:
         });
     }
 
+    /// Largest body in bytes that is accepted: nothing beyond it needs to be read.
+    std::size_t max_body() const noexcept { return osscb_verifier_max_body(handle_.get()); }
+
     /// The C handle, which stays with this object.
     const osscb_verifier *get() const noexcept { return handle_.get(); }
 
@@ -392,16 +395,17 @@ struct Answer {
 
     /// The answer to a request that did not verify: status 403, the same for every reason, so that a forger
     /// learns nothing from it.
-    static Answer refusal() {
-        osscb_answer *answer = osscb_answer_new_refusal();
-        if (answer == nullptr) {
-            throw std::bad_alloc();
-        }
-        return taken(answer);
-    }
+    static Answer refusal() { return taken(osscb_answer_new_refusal()); }
+
+    /// The answer when a callback did verify, but could not be acted on: status 500. The upload ends as
+    /// `CallbackFailedError`.
+    static Answer failure() { return taken(osscb_answer_new_failure()); }
 
 private:
     static Answer taken(osscb_answer *answer) {
+        if (answer == nullptr) {
+            throw std::bad_alloc();
+        }
         const detail::Handle<osscb_answer, &osscb_answer_free> owner(answer);
         const osscb_bytes body = osscb_answer_body(answer);
         Answer out;

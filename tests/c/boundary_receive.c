@@ -80,7 +80,7 @@ static void null_is_freed_and_read_without_harm(void) {
     CHECK_TEXT(osscb_confirmation_etag(NULL), NULL);
     CHECK(!osscb_confirmation_size(NULL, &number) && !osscb_confirmation_last_modified(NULL, &time) && number == 7);
     CHECK(osscb_answer_status(NULL) == 0 && osscb_answer_headers(NULL) == NULL && osscb_answer_body(NULL).len == 0);
-    CHECK(!osscb_callback_is_to_be_sealed(NULL));
+    CHECK(!osscb_callback_is_to_be_sealed(NULL) && osscb_verifier_max_body(NULL) == 0);
     osscb_verifier_options_set_max_body(NULL, 1);
     osscb_verifier_options_set_callback(NULL, NULL);
     osscb_callback_options_set_seal(NULL, OSSCB_STR("a"), 1);

@@ -191,6 +191,9 @@ static void answer_is_checked_before_it_is_sent(void) {
     CHECK(osscb_answer_status(answer) == 403);
     CHECK(osscb_answer_body(answer).len > 0);
     osscb_answer_free(answer);
+    answer = osscb_answer_new_failure();
+    CHECK(osscb_answer_status(answer) == 500);
+    osscb_answer_free(answer);
     REQUIRE(digits != NULL);
     memset(digits, '1', large);
     not_answered("", 0, NULL);

@@ -99,6 +99,7 @@ static void answer_is_checked_before_it_is_sent() {
     SAME(answer.body, "{\"Status\":\"OK\"}");
     const auto refusal = oss::Answer::refusal();
     CHECK(refusal.status == 403 && !refusal.body.empty());
+    CHECK(oss::Answer::failure().status == 500);
     not_answered("", "");
     not_answered("thank you", "0007-00000205");
     not_answered("\xef\xbb\xbf{}", "0007-00000205");

@@ -72,6 +72,7 @@ static void altered_callback_is_refused_with_a_reason() {
     refused(oss::CallbackVerifier(), right.with("x-oss-pub-key-url", EVIL_URL_HEADER), "key_url_refused");
     auto strict = trusting();
     strict.max_body = 20;
+    CHECK(verifier.max_body() == 1024 * 1024 && oss::CallbackVerifier(strict).max_body() == 20);
     refused(oss::CallbackVerifier(strict), right, "body_too_large");
     strict = trusting();
     strict.bucket = {"photos", "videos"};

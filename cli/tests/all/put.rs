@@ -64,6 +64,65 @@ fn put_reads_standard_input() {
 }
 
 #[test]
+fn large_files_and_streams_go_in_parts_and_are_called_back_once() {
+    let data: Vec<u8> = (0..450_000_u32).map(|n| (n % 251) as u8).collect();
+    let (_directory, path) = file("film.mp4", &data);
+    for source in [path.as_str(), "-"] {
+        let (serve, app) = (Serve::start(&[]), Server::app("200 OK", ANSWER));
+        let mut command = serve.put(&["--json", source, "oss://films/f", "--callback-url", &app.url()]);
+        command.args(["--threshold", "200000", "--part-size", "102400", "--parallel", "2"]);
+        command.stdin(std::fs::File::open(&path).unwrap());
+        let (stdout, _) = outcome(&mut command, 0);
+        let json: Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!(json["size"], data.len());
+        assert!(app.body().contains("size=450000"), "{}", app.body());
+        assert!(serve.logged("partNumber=5").contains("200"));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_upload_goes_on_from_its_checkpoint() {
+    let (directory, path) = file("film.mp4", &[7; 1_000_000]);
+    let checkpoint = directory.path().join("film.checkpoint");
+    let app = Server::app("200 OK", ANSWER);
+    let serve = Serve::start(&["--faults", "delay seconds=0.1 on=UploadPart times=always"]);
+    let command = || {
+        let mut command = serve.put(&[&path, "oss://films/f", "--callback-url", &app.url()]);
+        command.args(["--threshold", "0", "--part-size", "102400", "--parallel", "1"]);
+        command.args(["--checkpoint", checkpoint.to_str().unwrap()]);
+        command
+    };
+    let child = command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    serve.logged("partNumber=2");
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{told}");
+    assert!(told.contains("goes on from there") && checkpoint.exists(), "{told}");
+    outcome(&mut command(), 0);
+    assert!(!checkpoint.exists());
+    assert!(app.body().contains("size=1000000"), "{}", app.body());
+}
+
+#[test]
+fn a_seal_is_made_from_the_secret_in_the_environment() {
+    let (serve, app) = (Serve::start(&[]), Server::app("200 OK", ANSWER));
+    let (_directory, path) = file("cat.txt", b"x");
+    let put = |secret: &str, code: i32| {
+        let mut command = serve.put(&[&path, "oss://photos/k", "--callback-url", &app.url()]);
+        command.args(["--seal-secret-env", "MY_SEAL", "--seal-expires", "10m"]).env("MY_SEAL", secret);
+        outcome(&mut command, code)
+    };
+    put("0123456789abcdef0123456789abcdef", 0);
+    assert!(app.body().contains("&seal=1."), "{}", app.body());
+    let (_, stderr) = put("short secret", 2);
+    assert!(stderr.contains("at least 16 bytes") && !stderr.contains("short secret"), "{stderr}");
+    assert!(put("", 2).1.contains("MY_SEAL is not set"));
+}
+
+#[test]
 fn put_hands_options_of_every_type_to_the_library() {
     let (serve, app) = (Serve::start(&[]), Server::app("200 OK", ANSWER));
     let (_directory, path) = file("cat.bin", b"x");

@@ -33,6 +33,26 @@ fn the_control_api_is_opened_on_request_and_tells_what_was_called() {
     assert!(answer.contains(r#""bucket":"photos","key":"k","outcome":"answered""#), "{answer}");
 }
 
+#[test]
+fn faults_are_committed_as_a_script_or_file_orders() {
+    let app = Server::app("200 OK", "{}");
+    let script = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(script.path(), "# the application server is there, but OSS says no\ncallback cause=tls\n")
+        .unwrap();
+    let by_file = format!("@{}", script.path().display());
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    for (faults, code) in [(by_file.as_str(), 4), ("error status=403 code=AccessDenied", 3)] {
+        let serve = Serve::start(&["--faults", faults]);
+        for code in [code, 0] {
+            outcome(&mut serve.put(&[file, "oss://photos/k", "--callback-url", &app.url()]), code);
+        }
+    }
+    for (faults, says) in [("crc\nexplode", "line 2: `explode`"), ("@/no/such/file", "/no/such/file")] {
+        let (_, stderr) = outcome(&mut oss_callback(["serve", "--faults", faults]), 2);
+        assert!(stderr.contains(says), "{stderr}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn serve_stops_with_success_on_each_signal() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::check::{Rejection, check_parameters};
 use super::url::SEPARATOR;
-use super::{Callback, Inner, Sealing, advice, body, encode};
+use super::{Callback, Idempotency, Inner, Sealing, advice, body, encode, names};
 use crate::error::{Error, Result};
 use crate::options::{BodyType, CallbackBuilder};
 
@@ -33,22 +33,33 @@ impl CallbackBuilder {
         if checked && self.policy.is_some() {
             self.refuse_options_beside_policy(&urls)?;
         }
-        let vars: Vec<(String, String)> =
-            std::mem::take(&mut self.vars).into_iter().map(|(name, value)| (prefixed(name), value)).collect();
+        let vars = std::mem::take(&mut self.vars).into_iter();
+        let vars: Vec<(String, String)> = vars.map(|(name, value)| (names::prefixed(name), value)).collect();
         let body_type = self.body_type.unwrap_or(BodyType::Form);
         let given_by = if self.fields.is_empty() { advice::BODY } else { "callback.fields" };
         let sealing = self.seal.take();
-        let body = match &sealing {
-            Some(sealing) => {
-                sealing.check(&vars)?;
-                self.fields = Sealing::with_field(self.fields)?;
-                let all = [vars.as_slice(), &[Sealing::variable()]].concat();
-                let body = self.take_body(&all, body_type, checked)?;
-                body.as_deref().map_or(Ok(()), |body| Sealing::check_body(body, &vars, given_by))?;
-                body
+        let idempotency = self.idempotency_variable.take();
+        let idempotency =
+            idempotency.map(|name| Idempotency::new(name, &vars, sealing.is_some())).transpose()?;
+        // All variables as they will travel, those with values that each upload makes for itself included.
+        let mut all = vars.clone();
+        if let Some(idempotency) = &idempotency {
+            self.fields = idempotency.with_field(self.fields)?;
+            all.push(idempotency.placeholder());
+        }
+        let to_seal = all.len();
+        if let Some(sealing) = &sealing {
+            sealing.check(&vars)?;
+            self.fields = Sealing::with_field(self.fields)?;
+            all.push(Sealing::placeholder());
+        }
+        let body = self.take_body(&all, body_type, checked)?;
+        if let Some(body) = &body {
+            if sealing.is_some() {
+                Sealing::check_body(body, all.get(..to_seal).unwrap_or_default(), given_by)?;
             }
-            None => self.take_body(&vars, body_type, checked)?,
-        };
+            idempotency.as_ref().map_or(Ok(()), |id| id.check_body(body, given_by))?;
+        }
         let sni = self.sni.unwrap_or_else(|| urls.split(SEPARATOR).any(wants_sni));
         if checked {
             refuse_what_encoding_hides(self.host.as_deref(), &self.headers)?;
@@ -68,9 +79,9 @@ impl CallbackBuilder {
         let encoded_vars = vars_json.as_deref().map(encode::base64);
         let mut warnings = Vec::new();
         if checked {
-            let sealed_vars = sealing.as_ref().map(|_| Sealing::encoded_placeholder(&vars)).transpose()?;
-            let encoded_vars = sealed_vars.as_deref().or(encoded_vars.as_deref());
-            let parameters = check_parameters(&encoded, encoded_vars)
+            let all = (!all.is_empty()).then(|| encode::json(&encode::Pairs(&all))).transpose()?;
+            let all = all.as_deref().map(encode::base64);
+            let parameters = check_parameters(&encoded, all.as_deref())
                 .map_err(|rejection| explained(rejection, given_by, body_type))?;
             warnings = advice::review(&parameters, given_by)?;
         }
@@ -94,6 +105,7 @@ impl CallbackBuilder {
             encoded_vars,
             warnings,
             sealing,
+            idempotency,
         };
         Ok(Callback { inner: Arc::new(inner) })
     }
@@ -159,10 +171,6 @@ fn refuse_what_encoding_hides(host: Option<&str>, headers: &[(String, String)]) 
         }
     }
     Ok(())
-}
-
-fn prefixed(name: String) -> String {
-    if name.starts_with("x:") || name.starts_with("X:") { name } else { format!("x:{name}") }
 }
 
 /// Whether a URL is https with a name as its host: an address is never named in a TLS handshake.

@@ -10,6 +10,7 @@ pub mod check;
 #[cfg(test)]
 mod check_tests;
 mod encode;
+mod idempotency;
 mod names;
 mod preview;
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use url::CallbackUrl;
 
 use crate::error::{Error, Result};
 use crate::options::{BodyType, CallbackBuilder};
+use idempotency::Idempotency;
 use template::{SYSTEM_VARIABLES, Template, Value};
 
 /// A checked callback, ready to be sent with any number of uploads. Cloning it is cheap.
@@ -63,6 +65,7 @@ struct Inner {
     encoded_vars: Option<String>,
     warnings: Vec<String>,
     sealing: Option<Sealing>,
+    idempotency: Option<Idempotency>,
 }
 
 impl Callback {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::template::Template;
-use super::{Callback, Inner, advice, encode};
+use super::{Callback, Inner, advice, encode, names};
 use crate::credentials::Secret;
 use crate::error::{Error, Result};
 use crate::options::CallbackBuilder;
@@ -48,8 +48,9 @@ impl Callback {
         self.inner.sealing.is_some()
     }
 
-    /// The callback for one upload, with a new seal among its variables; expiry counts from `now`. Without
-    /// [`seal`](CallbackBuilder::seal) it is the callback itself.
+    /// The callback for one upload, with a new seal among its variables; expiry counts from `now`. The
+    /// [`idempotency_variable`](CallbackBuilder::idempotency_variable) gets its id here too. Without
+    /// either it is the callback itself.
     ///
     /// Uploads by [`Client`](crate::Client) do this by themselves. Use it for presigned URLs and forms,
     /// whose signature fixes bucket and key: with `${filename}` in a form's key there is nothing to seal.
@@ -57,36 +58,49 @@ impl Callback {
     /// # Errors
     /// `invalid_argument` for an empty bucket or key; `bug` if the system has no random numbers.
     pub fn sealed_for(&self, bucket: &str, key: &str, now: SystemTime) -> Result<Callback> {
-        match &self.inner.sealing {
-            Some(sealing) => self.sealed_with(sealing, bucket, key, &seal::new_nonce()?, now),
-            None => Ok(self.clone()),
+        let Inner { sealing, idempotency, .. } = &*self.inner;
+        if sealing.is_none() && idempotency.is_none() {
+            return Ok(self.clone());
         }
-    }
-
-    fn sealed_with(
-        &self,
-        sealing: &Sealing,
-        bucket: &str,
-        key: &str,
-        nonce: &str,
-        now: SystemTime,
-    ) -> Result<Callback> {
-        let expires_at = now
-            .checked_add(sealing.expires_in)
-            .ok_or_else(|| Error::invalid_argument(OPTION, "expires later than time can be told"))?;
         let mut vars = self.vars().to_vec();
-        let pairs = vars.iter().map(|(name, value)| (name, value));
-        let token = seal::seal(&sealing.secret, bucket, key, pairs, nonce, expires_at)?;
-        vars.push(variable(token));
+        if let Some(idempotency) = idempotency {
+            vars.push(idempotency.drawn()?);
+        }
+        if let Some(sealing) = sealing {
+            let token = sealing.token(bucket, key, &vars, &seal::new_nonce()?, now)?;
+            vars.push(variable(token));
+        }
         let vars_json = encode::json(&encode::Pairs(&vars))?;
         let encoded_vars = Some(encode::base64(&vars_json));
         let vars_json = Some(vars_json);
-        let inner = Inner { vars, vars_json, encoded_vars, sealing: None, ..Inner::clone(&self.inner) };
+        let inner = Inner {
+            vars,
+            vars_json,
+            encoded_vars,
+            sealing: None,
+            idempotency: None,
+            ..Inner::clone(&self.inner)
+        };
         Ok(Callback { inner: Arc::new(inner) })
     }
 }
 
 impl Sealing {
+    fn token(
+        &self,
+        bucket: &str,
+        key: &str,
+        vars: &[(String, String)],
+        nonce: &str,
+        now: SystemTime,
+    ) -> Result<String> {
+        let expires_at = now
+            .checked_add(self.expires_in)
+            .ok_or_else(|| Error::invalid_argument(OPTION, "expires later than time can be told"))?;
+        let pairs = vars.iter().map(|(name, value)| (name, value));
+        seal::seal(&self.secret, bucket, key, pairs, nonce, expires_at)
+    }
+
     /// Refuses what could never be sealed.
     pub(super) fn check(&self, vars: &[(String, String)]) -> Result<()> {
         seal::check_secret(OPTION, &self.secret)?;
@@ -102,19 +116,8 @@ impl Sealing {
     }
 
     /// The fields with that of the seal, unless there are none or one of them has it.
-    pub(super) fn with_field(mut fields: Vec<(String, String)>) -> Result<Vec<(String, String)>> {
-        let placed = format!("${{x:{VARIABLE}}}");
-        if fields.is_empty() || fields.iter().any(|(_, value)| *value == placed) {
-            return Ok(fields);
-        }
-        if fields.iter().any(|(name, _)| name == VARIABLE) {
-            let message = format!("hold a field `{VARIABLE}`, which is the seal's");
-            return Err(Error::invalid_argument("callback.fields", message).with_hint(format!(
-                "Rename it, or give the seal a field of another name with the value `{placed}`."
-            )));
-        }
-        fields.push((VARIABLE.to_owned(), placed));
-        Ok(fields)
+    pub(super) fn with_field(fields: Vec<(String, String)>) -> Result<Vec<(String, String)>> {
+        names::with_field(fields, VARIABLE, "seal")
     }
 
     /// Refuses a body that lacks something that the verifier needs to check the seal.
@@ -134,16 +137,9 @@ impl Sealing {
         Err(Error::invalid_argument(given_by, message).with_hint(hint))
     }
 
-    /// The variables as they will travel, with a seal that is as long as a real one: for OSS's own checks.
-    pub(super) fn encoded_placeholder(vars: &[(String, String)]) -> Result<String> {
-        let token = format!("1.9999999999.{}.{}", "n".repeat(22), "m".repeat(43));
-        let all = [vars, &[variable(token)]].concat();
-        Ok(encode::base64(&encode::json(&encode::Pairs(&all))?))
-    }
-
-    /// The variable that carries the seal, without a value.
-    pub(super) fn variable() -> (String, String) {
-        variable(String::new())
+    /// The variable with a seal that is as long as a real one: for OSS's own checks.
+    pub(super) fn placeholder() -> (String, String) {
+        variable(format!("1.9999999999.{}.{}", "n".repeat(22), "m".repeat(43)))
     }
 }
 

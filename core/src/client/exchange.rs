@@ -199,6 +199,25 @@ impl Call {
         Ok(Call { method, target, sign })
     }
 
+    /// A request for a bucket as a whole.
+    pub fn on_bucket(
+        client: &Inner,
+        method: Method,
+        bucket: &str,
+        query: Vec<(String, Option<String>)>,
+    ) -> Result<Call> {
+        let target = client.endpoint.target(client.addressing, Some(bucket), None)?;
+        let sign = SignRequest {
+            method: method.as_str().to_owned(),
+            bucket: Some(bucket.to_owned()),
+            key: None,
+            query,
+            headers: Vec::new(),
+            additional_headers: Vec::new(),
+        };
+        Ok(Call { method, target, sign })
+    }
+
     /// Signs, sends once, and has `judge` look at the answer.
     pub async fn attempt<T>(
         &self,

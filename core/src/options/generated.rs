@@ -1617,6 +1617,7 @@ pub struct CallbackBuilder {
     pub(crate) host: Option<String>,
     pub(crate) sni: Option<bool>,
     pub(crate) vars: Vec<(String, String)>,
+    pub(crate) idempotency_variable: Option<String>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) policy: Option<String>,
     pub(crate) unchecked: Option<bool>,
@@ -1675,6 +1676,14 @@ impl CallbackBuilder {
         self
     }
 
+    /// Name of a custom variable, such as `upload_id`, that every upload fills with a random id of its own. It stays the same however often the upload is sent, so that the application server can tell a repeated callback from a new one. The default body and one built from `fields` carry it by themselves; a body that is written out must hold `${x:upload_id}`.
+    ///
+    /// Default: none. Range: a name that `vars` do not hold, in lowercase.
+    pub fn idempotency_variable(mut self, value: impl Into<String>) -> Self {
+        self.idempotency_variable = Some(value.into());
+        self
+    }
+
     /// Headers that OSS adds to the callback request (`additionalHeaders`).
     ///
     /// Default: none. Range: at most 10; names must not start with `x-oss-`.
@@ -1713,6 +1722,7 @@ impl CallbackBuilder {
             "host" => self.host = Some(value.text("host")?),
             "sni" => self.sni = Some(value.boolean("sni")?),
             "vars" => self.vars = value.map("vars")?,
+            "idempotency_variable" => self.idempotency_variable = Some(value.text("idempotency_variable")?),
             "headers" => self.headers = value.map("headers")?,
             "policy" => self.policy = Some(value.text("policy")?),
             "unchecked" => self.unchecked = Some(value.boolean("unchecked")?),
@@ -1763,6 +1773,13 @@ impl CallbackBuilder {
             ty: OptionType::Map,
             values: &[],
             doc: "Custom variables for the body, as `${x:name}`. The name may be given with or without `x:`, in lowercase.",
+            default: "none",
+        },
+        OptionInfo {
+            name: "idempotency_variable",
+            ty: OptionType::Text,
+            values: &[],
+            doc: "Name of a custom variable, such as `upload_id`, that every upload fills with a random id of its own. It stays the same however often the upload is sent, so that the application server can tell a repeated callback from a new one. The default body and one built from `fields` carry it by themselves; a body that is written out must hold `${x:upload_id}`.",
             default: "none",
         },
         OptionInfo {

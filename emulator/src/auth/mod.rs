@@ -5,6 +5,7 @@
 //! request can be read in several ways (`address`, `query`), the reading that its signature fits wins.
 
 mod error;
+mod form;
 mod keys;
 #[cfg(test)]
 mod tests;

@@ -13,13 +13,13 @@ use crate::query::Query;
 use crate::request::Request;
 
 /// How long a URL may be good for, in seconds: 7 days, or 12 hours with temporary credentials.
-const EXPIRES_LIMIT: u64 = 604_800;
+pub(super) const EXPIRES_LIMIT: u64 = 604_800;
 const EXPIRES_LIMIT_STS: u64 = 43_200;
 
 /// `<access key id>/<yyyymmdd>/<region>/oss/aliyun_v4_request`.
-struct Credential<'c> {
-    id: &'c str,
-    region: &'c str,
+pub(super) struct Credential<'c> {
+    pub id: &'c str,
+    pub region: &'c str,
 }
 
 impl Judge<'_> {
@@ -95,7 +95,7 @@ impl Judge<'_> {
         })
     }
 
-    fn credential<'c>(text: &'c str, date_time: &str) -> Result<Credential<'c>, OssError> {
+    pub(super) fn credential<'c>(text: &'c str, date_time: &str) -> Result<Credential<'c>, OssError> {
         let malformed = || OssError::invalid_argument("The credential of the signature is invalid.");
         // An id may hold a slash as far as the format goes, so the scope is cut off from behind.
         let mut pieces = text.rsplitn(5, '/');

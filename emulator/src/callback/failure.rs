@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// One cause of `203 CallbackFailed`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// More callbacks under way than `max_concurrent` allows.
     TooMany,
     /// Connected, but no whole answer within the limit.
@@ -31,6 +31,23 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// Whether the application server is called before the callback fails so.
+    pub(super) fn is_of_answer(&self) -> bool {
+        match self {
+            Failure::TooSlow
+            | Failure::Status(_)
+            | Failure::LengthMissing
+            | Failure::LengthInvalid
+            | Failure::LengthTooLong
+            | Failure::NotJson => true,
+            Failure::TooMany
+            | Failure::ConnectTimeout { .. }
+            | Failure::Unreachable
+            | Failure::Tls
+            | Failure::ImageInfo => false,
+        }
+    }
+
     /// The whole EC.
     pub(super) fn ec(&self) -> &'static str {
         match self {

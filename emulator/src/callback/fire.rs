@@ -11,9 +11,20 @@ use super::failure::Failure;
 use super::image::{self, ImageFacts};
 use super::request::Request;
 use super::{CallbackAttempt, CallbackConfig, Outcome, Prepared, UploadFacts, oss_error};
+use crate::fault::CallbackCause;
 
-/// Calls the application server, and says how it went. Of several failures the last URL's is told.
-pub(crate) async fn fire(config: &CallbackConfig, prepared: &Prepared, facts: &UploadFacts) -> Outcome {
+/// Calls the application server, and says how it went. Of several failures the last URL's is told. With a
+/// `cause` it fails with that one, whatever the server answers.
+pub(crate) async fn fire(
+    config: &CallbackConfig,
+    prepared: &Prepared,
+    facts: &UploadFacts,
+    cause: Option<CallbackCause>,
+) -> Outcome {
+    let forced = cause.map(CallbackCause::failure);
+    if let Some(failure) = forced.as_ref().filter(|failure| !failure.is_of_answer()) {
+        return failed(failure);
+    }
     let Some(_place) = config.take_place() else { return failed(&Failure::TooMany) };
     let body = match body(config, prepared, facts) {
         Ok(body) => Bytes::from(body),
@@ -28,7 +39,7 @@ pub(crate) async fn fire(config: &CallbackConfig, prepared: &Prepared, facts: &U
                 return Outcome::Failed(oss_error(500, "InternalError", message, None));
             }
         };
-        match attempt(config, prepared, facts, url, request).await {
+        match attempt(config, prepared, facts, url, request, forced.as_ref()).await {
             Ok(outcome) => return outcome,
             Err(failure) => last = failure,
         }
@@ -42,10 +53,12 @@ async fn attempt(
     facts: &UploadFacts,
     url: &CallbackUrl,
     request: Request,
+    forced: Option<&Failure>,
 ) -> Result<Outcome, Failure> {
     let started = Instant::now();
     let route = Route { url, tls: prepared.tls.as_ref(), public_only: config.strict, limit: config.timeout };
     let (received, verdict) = exchange::run(&route, &request.to_bytes()).await;
+    let verdict = forced.map_or(verdict, |failure| Err(failure.clone()));
     let Received { head, body } = received;
     let content_type = head.as_ref().and_then(|head| head.content_type()).map(str::to_owned);
     if let Some(observer) = &config.observer {

@@ -24,6 +24,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 
 pub use config::CallbackConfig;
+pub(crate) use failure::Failure;
 pub(crate) use fire::fire;
 pub use key::{SigningKey, SigningKeyError};
 pub use observer::{CallbackAttempt, CallbackObserver};

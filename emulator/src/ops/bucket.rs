@@ -12,7 +12,6 @@ const ACLS: &[&str] = &["private", "public-read", "public-read-write"];
 
 impl Exchange {
     pub(super) fn list_buckets(&mut self) -> Result<Reply, OssError> {
-        self.operation = "ListBuckets";
         let limit = self.number("max-keys", 1..=1000, 100)? as usize;
         let prefix = self.request.query.get("prefix").unwrap_or_default();
         let marker = self.request.query.get("marker").unwrap_or_default();
@@ -68,7 +67,6 @@ impl Exchange {
     }
 
     pub(super) fn get_bucket_info(&mut self) -> Result<Reply, OssError> {
-        self.operation = "GetBucketInfo";
         let info = self.bucket_info()?;
         let mut xml = XmlOut::new();
         xml.open("BucketInfo");
@@ -93,7 +91,6 @@ impl Exchange {
     }
 
     pub(super) fn get_bucket_location(&mut self) -> Result<Reply, OssError> {
-        self.operation = "GetBucketLocation";
         self.bucket_info()?;
         let mut xml = XmlOut::new();
         xml.leaf("LocationConstraint", &format!("oss-{}", self.shared.region));
@@ -101,7 +98,6 @@ impl Exchange {
     }
 
     pub(super) fn get_bucket_acl(&mut self) -> Result<Reply, OssError> {
-        self.operation = "GetBucketAcl";
         let info = self.bucket_info()?;
         let mut xml = XmlOut::new();
         xml.open("AccessControlPolicy");
@@ -114,7 +110,6 @@ impl Exchange {
     }
 
     pub(super) fn get_bucket_stat(&mut self) -> Result<Reply, OssError> {
-        self.operation = "GetBucketStat";
         self.bucket_info()?;
         let (objects, bytes, uploads) =
             self.shared.store.stat(self.bucket()).map_err(|error| self.refused(error))?;
@@ -130,7 +125,6 @@ impl Exchange {
 
     /// Versioning was never switched on, which OSS tells by an empty document.
     pub(super) fn get_bucket_versioning(&mut self) -> Result<Reply, OssError> {
-        self.operation = "GetBucketVersioning";
         self.bucket_info()?;
         let mut xml = XmlOut::new();
         xml.leaf("VersioningConfiguration", "");
@@ -139,7 +133,6 @@ impl Exchange {
 
     /// There are none, which clients that clean up after themselves want to hear.
     pub(super) fn list_live_channels(&mut self) -> Result<Reply, OssError> {
-        self.operation = "ListLiveChannel";
         self.bucket_info()?;
         let mut xml = XmlOut::new();
         xml.open("ListLiveChannelResult");
@@ -154,7 +147,6 @@ impl Exchange {
 
     /// A bucket that exists is the caller's own, so creating it again is no error.
     pub(super) async fn put_bucket(&mut self) -> Result<Reply, OssError> {
-        self.operation = "PutBucket";
         // Storage class and redundancy make no difference here, so the document is read and not looked at.
         self.body.read(DOCUMENT_LIMIT).await?;
         let acl = self.bucket_acl()?;
@@ -163,7 +155,6 @@ impl Exchange {
     }
 
     pub(super) fn put_bucket_acl(&mut self) -> Result<Reply, OssError> {
-        self.operation = "PutBucketAcl";
         let acl = self.bucket_acl()?;
         self.require_bucket()?;
         self.store_bucket(acl)?;
@@ -190,7 +181,6 @@ impl Exchange {
 
     /// A bucket that was never used does not exist, strict or not.
     pub(super) fn delete_bucket(&mut self) -> Result<Reply, OssError> {
-        self.operation = "DeleteBucket";
         self.blocking(|| self.shared.store.delete_bucket(self.bucket()))
             .map_err(|error| self.refused(error))?;
         Ok(Reply::new(204))

@@ -17,7 +17,6 @@ use crate::xml::XmlOut;
 
 impl Exchange {
     pub(super) async fn copy_object(&mut self) -> Result<Reply, OssError> {
-        self.operation = "CopyObject";
         let (source_bucket, source_key) = self.copy_source()?;
         let properties = self.properties()?;
         let tags = properties.tags.clone();
@@ -87,7 +86,6 @@ impl Exchange {
 
     /// UploadPartCopy: a part out of another object, or out of a range of it.
     pub(super) fn upload_part_copy(&mut self) -> Result<Reply, OssError> {
-        self.operation = "UploadPartCopy";
         let (source_bucket, source_key) = self.copy_source()?;
         let (number, id) = self.part_place()?;
         let (source, blob) = self.open_source(&source_bucket, &source_key)?;

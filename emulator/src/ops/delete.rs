@@ -14,7 +14,6 @@ const DOCUMENT_LIMIT: usize = 2 * 1024 * 1024;
 
 impl Exchange {
     pub(super) fn delete_object(&mut self) -> Result<Reply, OssError> {
-        self.operation = "DeleteObject";
         self.require_bucket()?;
         self.blocking(|| self.shared.store.delete(self.bucket(), self.key()))
             .map_err(|error| self.refused(error))?;
@@ -22,7 +21,6 @@ impl Exchange {
     }
 
     pub(super) async fn delete_multiple_objects(&mut self) -> Result<Reply, OssError> {
-        self.operation = "DeleteMultipleObjects";
         self.require_bucket()?;
         let document = self.body.read(DOCUMENT_LIMIT).await?;
         let list: DeleteMany = xml::read(&document)?;

@@ -16,7 +16,6 @@ const PAGE: u32 = 100;
 
 impl Exchange {
     pub(super) fn list_objects(&mut self) -> Result<Reply, OssError> {
-        self.operation = "ListObjects";
         let marker = self.query_text("marker");
         let (listing, limit) = self.listing(&marker)?;
         let encode = self.url_encoding()?;
@@ -33,7 +32,6 @@ impl Exchange {
     }
 
     pub(super) fn list_objects_v2(&mut self) -> Result<Reply, OssError> {
-        self.operation = "ListObjectsV2";
         let start_after = self.query_text("start-after");
         let token = self.query_text("continuation-token");
         let after = match token.as_str() {

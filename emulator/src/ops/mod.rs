@@ -3,10 +3,13 @@
 mod bucket;
 mod copy;
 mod delete;
+mod form;
 mod list;
 mod multipart;
 mod object;
 mod parts;
+mod policy;
+mod post;
 mod properties;
 mod put;
 mod range;
@@ -20,9 +23,13 @@ use hyper::Method;
 use crate::Shared;
 use crate::address::{check_bucket_name, check_key};
 use crate::error::{OssError, method_not_allowed, no_such_bucket, no_such_upload};
+use crate::fault::CallbackCause;
+use crate::operation::Operation;
 use crate::reply::Reply;
 use crate::request::{Request, RequestBody};
 use crate::store::StoreError;
+
+pub(crate) use form::Form;
 
 /// One request on its way through the emulator.
 pub(crate) struct Exchange {
@@ -31,6 +38,10 @@ pub(crate) struct Exchange {
     pub body: RequestBody,
     /// OSS's name of the operation, once it is known.
     pub operation: &'static str,
+    /// How its callback is to fail.
+    pub callback_cause: Option<CallbackCause>,
+    /// The connection ends here: nothing more is to be read from it.
+    pub is_cut: bool,
 }
 
 /// Query names that choose an operation which OSS has and the emulator lacks. A request that names one must
@@ -109,67 +120,42 @@ impl Exchange {
         if let Some(key) = &self.request.target.key {
             check_key(key)?;
         }
-        match (self.request.target.bucket.is_some(), self.request.target.key.is_some()) {
-            (true, true) => self.on_object().await,
-            (true, false) => self.on_bucket().await,
-            (false, _) => self.on_service(),
+        let operation = Operation::of(&self.request, &self.request.target, &self.request.query)
+            .ok_or_else(|| method_not_allowed(self.request.method.as_str()))?;
+        self.operation = operation.name();
+        match operation {
+            Operation::AbortMultipartUpload => self.abort_multipart_upload(),
+            Operation::CompleteMultipartUpload => self.complete_multipart_upload().await,
+            Operation::CopyObject => self.copy_object().await,
+            Operation::DeleteBucket => self.delete_bucket(),
+            Operation::DeleteMultipleObjects => self.delete_multiple_objects().await,
+            Operation::DeleteObject => self.delete_object(),
+            Operation::DeleteObjectTagging => self.delete_object_tagging().await,
+            Operation::GetBucketAcl => self.get_bucket_acl(),
+            Operation::GetBucketInfo => self.get_bucket_info(),
+            Operation::GetBucketLocation => self.get_bucket_location(),
+            Operation::GetBucketStat => self.get_bucket_stat(),
+            Operation::GetBucketVersioning => self.get_bucket_versioning(),
+            Operation::GetObject => self.get_object(),
+            Operation::GetObjectACL => self.get_object_acl(),
+            Operation::GetObjectTagging => self.get_object_tagging(),
+            Operation::HeadObject | Operation::GetObjectMeta => self.head_object(),
+            Operation::InitiateMultipartUpload => self.initiate_multipart_upload(),
+            Operation::ListBuckets => self.list_buckets(),
+            Operation::ListLiveChannel => self.list_live_channels(),
+            Operation::ListMultipartUploads => self.list_multipart_uploads(),
+            Operation::ListObjects => self.list_objects(),
+            Operation::ListObjectsV2 => self.list_objects_v2(),
+            Operation::ListParts => self.list_parts(),
+            Operation::PostObject => self.post_object().await,
+            Operation::PutBucket => self.put_bucket().await,
+            Operation::PutBucketAcl => self.put_bucket_acl(),
+            Operation::PutObject => self.put_object().await,
+            Operation::PutObjectACL => self.put_object_acl().await,
+            Operation::PutObjectTagging => self.put_object_tagging().await,
+            Operation::UploadPart => self.upload_part().await,
+            Operation::UploadPartCopy => self.upload_part_copy(),
         }
-    }
-
-    fn on_service(&mut self) -> Result<Reply, OssError> {
-        match self.request.method {
-            Method::GET => self.list_buckets(),
-            _ => Err(method_not_allowed(self.request.method.as_str())),
-        }
-    }
-
-    async fn on_bucket(&mut self) -> Result<Reply, OssError> {
-        let has = |name: &str| self.request.query.has(name);
-        match self.request.method {
-            Method::GET if has("bucketInfo") => self.get_bucket_info(),
-            Method::GET if has("location") => self.get_bucket_location(),
-            Method::GET if has("acl") => self.get_bucket_acl(),
-            Method::GET if has("stat") => self.get_bucket_stat(),
-            Method::GET if has("versioning") => self.get_bucket_versioning(),
-            Method::GET if has("live") => self.list_live_channels(),
-            Method::GET if has("uploads") => self.list_multipart_uploads(),
-            Method::GET if self.request.query.get("list-type") == Some("2") => self.list_objects_v2(),
-            Method::GET => self.list_objects(),
-            Method::PUT if has("acl") => self.put_bucket_acl(),
-            Method::PUT if !has("versioning") => self.put_bucket().await,
-            Method::DELETE => self.delete_bucket(),
-            Method::POST if has("delete") => self.delete_multiple_objects().await,
-            Method::POST if self.is_form() => Err(OssError::not_implemented("PostObject")),
-            _ => Err(method_not_allowed(self.request.method.as_str())),
-        }
-    }
-
-    async fn on_object(&mut self) -> Result<Reply, OssError> {
-        let has = |name: &str| self.request.query.has(name);
-        let copies = self.request.headers.contains_key("x-oss-copy-source");
-        match self.request.method {
-            Method::PUT if has("uploadId") && copies => self.upload_part_copy(),
-            Method::PUT if has("uploadId") => self.upload_part().await,
-            Method::PUT if has("acl") => self.put_object_acl().await,
-            Method::PUT if has("tagging") => self.put_object_tagging().await,
-            Method::PUT if copies => self.copy_object().await,
-            Method::PUT => self.put_object().await,
-            Method::GET if has("uploadId") => self.list_parts(),
-            Method::GET if has("acl") => self.get_object_acl(),
-            Method::GET if has("tagging") => self.get_object_tagging(),
-            Method::GET => self.get_object(),
-            Method::HEAD => self.head_object(),
-            Method::DELETE if has("uploadId") => self.abort_multipart_upload(),
-            Method::DELETE if has("tagging") => self.delete_object_tagging().await,
-            Method::DELETE => self.delete_object(),
-            Method::POST if has("uploads") => self.initiate_multipart_upload(),
-            Method::POST if has("uploadId") => self.complete_multipart_upload().await,
-            _ => Err(method_not_allowed(self.request.method.as_str())),
-        }
-    }
-
-    fn is_form(&self) -> bool {
-        self.request.header("content-type").is_some_and(|value| value.starts_with("multipart/form-data"))
     }
 
     /// The bucket that the request names; there is one wherever this is called.

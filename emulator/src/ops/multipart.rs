@@ -22,7 +22,6 @@ const DOCUMENT_LIMIT: usize = 4 * 1024 * 1024;
 
 impl Exchange {
     pub(super) fn initiate_multipart_upload(&mut self) -> Result<Reply, OssError> {
-        self.operation = "InitiateMultipartUpload";
         let properties = self.properties()?;
         self.require_bucket()?;
         self.overwrite_condition()?;
@@ -48,7 +47,6 @@ impl Exchange {
     }
 
     pub(super) async fn complete_multipart_upload(&mut self) -> Result<Reply, OssError> {
-        self.operation = "CompleteMultipartUpload";
         let prepared = self.prepare_callback().await?;
         self.require_bucket()?;
         let condition = self.overwrite_condition()?;
@@ -111,7 +109,6 @@ impl Exchange {
     }
 
     pub(super) fn abort_multipart_upload(&mut self) -> Result<Reply, OssError> {
-        self.operation = "AbortMultipartUpload";
         self.require_bucket()?;
         let id = self.query_text("uploadId");
         self.blocking(|| self.shared.store.abort_upload(self.bucket(), self.key(), &id))
@@ -120,7 +117,6 @@ impl Exchange {
     }
 
     pub(super) fn list_multipart_uploads(&mut self) -> Result<Reply, OssError> {
-        self.operation = "ListMultipartUploads";
         let limit = self.number("max-uploads", 1..=1000, 1000)? as usize;
         let encode = self.url_encoding()?;
         self.require_bucket()?;

@@ -23,7 +23,6 @@ const OVERRIDES: &[(&str, &str)] = &[
 
 impl Exchange {
     pub(super) fn get_object(&mut self) -> Result<Reply, OssError> {
-        self.operation = "GetObject";
         self.require_bucket()?;
         let found = self.blocking(|| self.shared.store.get(self.bucket(), self.key()));
         let (meta, blob) = found.map_err(OssError::internal)?.ok_or_else(|| self.missing_object())?;
@@ -50,7 +49,6 @@ impl Exchange {
     }
 
     pub(super) fn head_object(&mut self) -> Result<Reply, OssError> {
-        self.operation = if self.request.query.has("objectMeta") { "GetObjectMeta" } else { "HeadObject" };
         let meta = self.require_object()?;
         let mut reply = Reply::new(200);
         if self.unchanged(&meta)? {
@@ -148,7 +146,6 @@ impl Exchange {
     }
 
     pub(super) fn get_object_acl(&mut self) -> Result<Reply, OssError> {
-        self.operation = "GetObjectACL";
         let meta = self.require_object()?;
         let mut xml = XmlOut::new();
         xml.open("AccessControlPolicy");
@@ -161,7 +158,6 @@ impl Exchange {
     }
 
     pub(super) async fn put_object_acl(&mut self) -> Result<Reply, OssError> {
-        self.operation = "PutObjectACL";
         let acl = self.properties()?.acl;
         self.change_object(|properties| properties.acl.clone_from(&acl)).await?;
         Ok(Reply::new(200))

@@ -13,7 +13,6 @@ const NUMBERS: std::ops::RangeInclusive<u32> = 1..=10_000;
 
 impl Exchange {
     pub(super) async fn upload_part(&mut self) -> Result<Reply, OssError> {
-        self.operation = "UploadPart";
         let announced_md5 = self.check_body_head()?;
         let (number, id) = self.part_place()?;
         let received = self.receive(announced_md5).await?;
@@ -47,7 +46,6 @@ impl Exchange {
     }
 
     pub(super) fn list_parts(&mut self) -> Result<Reply, OssError> {
-        self.operation = "ListParts";
         let limit = self.number("max-parts", 1..=1000, 1000)? as usize;
         let marker = self.number("part-number-marker", 0..=10_000, 0)?;
         let encode = self.url_encoding()?;

@@ -16,7 +16,6 @@ pub(super) const IMAGE_HEAD: usize = 1024 * 1024;
 
 impl Exchange {
     pub(super) async fn put_object(&mut self) -> Result<Reply, OssError> {
-        self.operation = "PutObject";
         let properties = self.properties()?;
         let announced_md5 = self.check_body_head()?;
         let prepared = self.prepare_callback().await?;
@@ -110,7 +109,7 @@ impl Exchange {
             requester: self.shared.owner_id.clone(),
             image_head,
         };
-        match callback::fire(&self.shared.callback, &prepared, &facts).await {
+        match callback::fire(&self.shared.callback, &prepared, &facts, self.callback_cause).await {
             Outcome::Answered { content_type, body } => {
                 reply.headers.retain(|(name, _)| *name != "content-type");
                 reply.set_body(content_type.as_deref().unwrap_or("application/json"), body);

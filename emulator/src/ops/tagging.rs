@@ -48,7 +48,6 @@ fn invalid(detail: &str) -> OssError {
 
 impl Exchange {
     pub(super) fn get_object_tagging(&mut self) -> Result<Reply, OssError> {
-        self.operation = "GetObjectTagging";
         let meta = self.require_object()?;
         let mut xml = XmlOut::new();
         xml.open("Tagging");
@@ -65,7 +64,6 @@ impl Exchange {
     }
 
     pub(super) async fn put_object_tagging(&mut self) -> Result<Reply, OssError> {
-        self.operation = "PutObjectTagging";
         let document = self.body.read(DOCUMENT_LIMIT).await?;
         let tagging: Tagging = xml::read(&document)?;
         let tags = tagging.set.unwrap_or_default().tags;
@@ -75,7 +73,6 @@ impl Exchange {
     }
 
     pub(super) async fn delete_object_tagging(&mut self) -> Result<Reply, OssError> {
-        self.operation = "DeleteObjectTagging";
         self.change_object(|properties| properties.tags.clear()).await?;
         Ok(Reply::new(204))
     }

@@ -76,6 +76,24 @@ fn callbacks_are_listed_with_their_outcome() {
 }
 
 #[test]
+fn faults_are_ordered_shown_and_taken_back() {
+    let emulator = emulator();
+    let put = || call("PUT", "bkt", "k").body(b"x").send(&emulator).status;
+    let script = "error status=503 code=SlowDown on=PutObject\n# done";
+    let (status, document) = ask(&emulator, "POST /faults", "", script);
+    assert_eq!((status, &document[0]["hits"]), (200, &json!(0)));
+    assert_eq!([put(), put()], [503, 200]);
+    let told = get(&emulator, "/faults");
+    assert_eq!((&told[0]["seen"], &told[0]["hits"]), (&json!(2), &json!(1)));
+    assert!(told[0]["fault"].as_str().unwrap().starts_with("error status=503 code=SlowDown"), "{told}");
+    let (status, document) = ask(&emulator, "POST /faults", "", "crc\nexplode");
+    assert_eq!(status, 400);
+    assert!(document["error"].as_str().unwrap().contains("line 2: `explode` is no action"), "{document}");
+    assert_eq!(get(&emulator, "/faults").as_array().unwrap().len(), 1, "nothing of a bad script");
+    assert_eq!(ask(&emulator, "DELETE /faults", "", ""), (200, json!([])));
+}
+
+#[test]
 fn browsers_and_unknown_paths_are_refused() {
     let emulator = emulator();
     for headers in

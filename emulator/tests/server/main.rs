@@ -6,6 +6,7 @@ mod callbacks;
 mod client;
 mod control;
 mod durability;
+mod faults;
 mod http;
 mod multipart;
 mod objects;

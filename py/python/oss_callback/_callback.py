@@ -47,6 +47,12 @@ class Callback(CallbackBase):
             Custom variables for the body, as `${x:name}`. The name may be given with or without `x:`, in
             lowercase.
             Default: none.
+        idempotency_variable (str):
+            Name of a custom variable, such as `upload_id`, that every upload fills with a random id of its
+            own. It stays the same however often the upload is sent, so that the application server can tell
+            a repeated callback from a new one. The default body and one built from `fields` carry it by
+            themselves; a body that is written out must hold `${x:upload_id}`.
+            Default: none. Range: a name that `vars` do not hold, in lowercase.
         headers (Mapping[str, str]):
             Headers that OSS adds to the callback request (`additionalHeaders`).
             Default: none. Range: at most 10; names must not start with `x-oss-`.
@@ -75,6 +81,7 @@ class Callback(CallbackBase):
         host: str | None = None,
         sni: bool | None = None,
         vars: Mapping[str, str] | None = None,
+        idempotency_variable: str | None = None,
         headers: Mapping[str, str] | None = None,
         policy: str | None = None,
         unchecked: bool | None = None,
@@ -88,6 +95,7 @@ class Callback(CallbackBase):
             "host": host,
             "sni": sni,
             "vars": vars,
+            "idempotency_variable": idempotency_variable,
             "headers": headers,
             "policy": policy,
             "unchecked": unchecked,

@@ -1,7 +1,8 @@
 //! What the tests of every language lean on: an application server that behaves as its path says, an
-//! OSS that misbehaves as the key says, one that misbehaves as a script says, and the `testbed` command that starts them beside the emulator.
+//! OSS that misbehaves as the key says, a rig of the emulator and an application server, and the `testbed`
+//! command that starts them all.
 
 pub mod app_server;
 pub mod faulty_oss;
 pub mod http;
-pub mod scripted_oss;
+pub mod rig;

@@ -26,7 +26,10 @@ pub(super) struct Checkpoint {
     version: u32,
     pub source: SourceId,
     pub target: TargetId,
-    pub upload_id: String,
+    /// When OSS was asked to begin the upload, by this machine's clock, in seconds since 1970.
+    pub asked_at: u64,
+    /// None until OSS has answered.
+    pub upload_id: Option<String>,
     pub part_size: u64,
     pub parts: Vec<SavedPart>,
     /// Complete may have been sent: what became of it must be found out before anything else.
@@ -69,13 +72,15 @@ struct Head {
 }
 
 impl Checkpoint {
-    pub fn new(source: SourceId, target: TargetId, upload_id: String, part_size: u64) -> Checkpoint {
+    /// That of an upload which OSS is about to be asked for.
+    pub fn new(source: SourceId, target: TargetId, asked_at: SystemTime, part_size: u64) -> Checkpoint {
         Checkpoint {
             format: FORMAT.to_owned(),
             version: VERSION,
             source,
             target,
-            upload_id,
+            asked_at: asked_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            upload_id: None,
             part_size,
             parts: Vec::new(),
             completing: false,
@@ -186,7 +191,8 @@ mod tests {
     fn checkpoint() -> Checkpoint {
         let source = SourceId { path: "/data/a".to_owned(), size: 7, modified_ns: u64::MAX };
         let target = TargetId { endpoint: "e".to_owned(), bucket: "b".to_owned(), key: "k\"\n".to_owned() };
-        let mut checkpoint = Checkpoint::new(source, target, "ID".to_owned(), 102_400);
+        let mut checkpoint = Checkpoint::new(source, target, UNIX_EPOCH, 102_400);
+        checkpoint.upload_id = Some("ID".to_owned());
         let done = Done { etag: "E".to_owned(), crc64: u64::MAX, size: 7 };
         checkpoint.set_parts(&DoneParts::from([(3, done)]));
         checkpoint

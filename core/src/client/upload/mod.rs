@@ -1,6 +1,7 @@
 //! Uploads of any size: one PutObject for what is small, parts for what is large, and one callback either
 //! way.
 
+mod abandoned;
 mod checkpoint;
 mod parts;
 mod resume;

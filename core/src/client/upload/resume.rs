@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::checkpoint::{self, Checkpoint, SourceId, TargetId};
 use super::run::Upload;
@@ -34,17 +35,27 @@ impl Upload {
             _ => None,
         };
         let mut budget = self.budget();
-        let id = self.steps.initiate(&mut budget).await?;
+        let Some((path, source)) = begun else {
+            let id = self.steps.initiate(&mut budget).await?;
+            self.id = Some(id.clone());
+            return Ok(id);
+        };
+        // Before the request too: killed right after it, the next run knows that there may be an upload.
+        let mut checkpoint = Checkpoint::new(source, self.target(), SystemTime::now(), self.layout.part_size);
+        write(&checkpoint, &path).await?;
+        let id = match self.steps.initiate(&mut budget).await {
+            Ok(id) => id,
+            Err(error) => {
+                if !matches!(error.kind(), ErrorKind::Network | ErrorKind::Timeout) {
+                    self.forget();
+                }
+                return Err(error);
+            }
+        };
         self.id = Some(id.clone());
-        if let Some((path, source)) = begun {
-            let checkpoint = Checkpoint::new(source, self.target(), id.clone(), self.layout.part_size);
-            let first = checkpoint.clone();
-            let place = path.clone();
-            let saved = tokio::task::spawn_blocking(move || first.save(&place)).await;
-            let saved = saved.unwrap_or_else(|_| Err(std::io::Error::other("writing it panicked")));
-            saved.map_err(|error| checkpoint::refuse(&path, &format!("cannot be written: {error}")))?;
-            self.checkpoint = Some(checkpoint);
-        }
+        checkpoint.upload_id = Some(id.clone());
+        write(&checkpoint, &path).await?;
+        self.checkpoint = Some(checkpoint);
         Ok(id)
     }
 
@@ -69,17 +80,23 @@ impl Upload {
             let message = format!("belongs to the upload of {} to {bucket}/{key}", old.source.path);
             return Err(checkpoint::refuse(path, &message).with_hint("Name another file for each upload."));
         }
+        let Some(upload_id) = old.upload_id.clone() else {
+            if let Some(asked_at) = UNIX_EPOCH.checked_add(Duration::from_secs(old.asked_at)) {
+                self.sweep(asked_at).await;
+            }
+            return Ok(None);
+        };
         let mut budget = self.budget();
         if old.source.size != source.size {
             tracing::info!(path = source.path, "the source has another length: its upload begins anew");
-            self.steps.abort(&old.upload_id, &mut budget).await?;
+            self.steps.abort(&upload_id, &mut budget).await?;
             return Ok(None);
         }
         let layout = Layout { part_size: old.part_size.max(1), length: Some(source.size) };
-        let Some(listed) = self.steps.list(&old.upload_id, &mut budget).await? else {
+        let Some(listed) = self.steps.list(&upload_id, &mut budget).await? else {
             return if old.completing { self.look_back(&old, layout).await } else { Ok(None) };
         };
-        self.id = Some(old.upload_id.clone());
+        self.id = Some(upload_id.clone());
         self.layout = layout;
         // The time of change may differ: whether the data does is seen part by part.
         old.source = source.clone();
@@ -89,8 +106,8 @@ impl Upload {
         self.done = tokio::task::spawn_blocking(check)
             .await
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Bug, "checking the parts panicked")))?;
-        self.checkpoint = Some(old.clone());
-        Ok(Some(old.upload_id))
+        self.checkpoint = Some(old);
+        Ok(Some(upload_id))
     }
 
     /// The upload has gone, and Complete may have been sent: did it make the object?
@@ -129,6 +146,13 @@ impl Upload {
             )),
         }
     }
+}
+
+async fn write(checkpoint: &Checkpoint, path: &Path) -> Result<()> {
+    let (checkpoint, place) = (checkpoint.clone(), path.to_owned());
+    let saved = tokio::task::spawn_blocking(move || checkpoint.save(&place)).await;
+    let saved = saved.unwrap_or_else(|_| Err(std::io::Error::other("writing it panicked")));
+    saved.map_err(|error| checkpoint::refuse(path, &format!("cannot be written: {error}")))
 }
 
 /// The parts that OSS holds and that are still what the file says. The file is read for it: a part of

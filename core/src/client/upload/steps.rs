@@ -175,11 +175,11 @@ pub(super) fn whole_crc64(parts: &DoneParts) -> u64 {
     })
 }
 
-fn pair(name: &str, value: &str) -> (String, Option<String>) {
+pub(super) fn pair(name: &str, value: &str) -> (String, Option<String>) {
     (name.to_owned(), Some(value.to_owned()))
 }
 
-fn document<T: serde::de::DeserializeOwned>(response: Response, what: &str) -> Result<T> {
+pub(super) fn document<T: serde::de::DeserializeOwned>(response: Response, what: &str) -> Result<T> {
     if response.status != 200 {
         return Err(answer::service_error(&response));
     }

@@ -33,7 +33,7 @@ async fn the_request_carries_the_documented_headers_and_a_signature_that_verifie
     });
     let vars = encode(&json!({"x:my_var": "for-callback-test & more"}));
     let prepared = prepare(&config, Some(&encode(&callback)), Some(&vars)).await.unwrap().unwrap();
-    let (content_type, body) = answered(fire(&config, &prepared, &facts()).await);
+    let (content_type, body) = answered(fire(&config, &prepared, &facts(), None).await);
     assert_eq!((content_type.as_deref(), &body[..]), (Some("application/json"), &b"{\"Status\":\"OK\"}"[..]));
 
     let seen = server.only();
@@ -113,7 +113,7 @@ async fn every_system_variable_is_filled_in() {
     });
     let facts = UploadFacts { image_head: Some(samples::png(810, 539).into()), ..facts() };
     let prepared = prepared(&config(), &callback).await;
-    answered(fire(&config(), &prepared, &facts).await);
+    answered(fire(&config(), &prepared, &facts, None).await);
     let seen = server.only();
     assert_eq!(seen.header("Content-Type"), "application/json");
     let body: Json = serde_json::from_slice(&seen.body).unwrap();

@@ -145,11 +145,11 @@ async fn image_info_of_what_is_no_image_can_be_made_to_fail() {
     let callback = json!({"callbackUrl": server.url("/"), "callbackBody": "w=${imageInfo.width}"});
     let prepared = prepared(&config, &callback).await;
     let text = UploadFacts { image_head: Some(Bytes::from_static(b"Hello OSS")), ..facts() };
-    let told = failure(fire(&config, &prepared, &text).await);
+    let told = failure(fire(&config, &prepared, &text, None).await);
     assert_eq!(told, expected("302", "Get image info failed."));
     assert!(server.seen().is_empty(), "nothing is sent");
     let image = UploadFacts { image_head: Some(samples::gif(3, 2).into()), ..facts() };
-    answered(fire(&config, &prepared, &image).await);
+    answered(fire(&config, &prepared, &image, None).await);
     assert_eq!(server.only().body, b"w=3");
     answered(run(&config, &simple(&server.url("/"))).await);
 }

@@ -63,7 +63,7 @@ async fn prepared(config: &CallbackConfig, callback: &Json) -> Prepared {
 }
 
 async fn run(config: &CallbackConfig, callback: &Json) -> Outcome {
-    fire(config, &prepared(config, callback).await, &facts()).await
+    fire(config, &prepared(config, callback).await, &facts(), None).await
 }
 
 /// EC and message of a failed callback.

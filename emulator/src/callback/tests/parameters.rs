@@ -86,7 +86,7 @@ async fn strict_also_refuses_to_connect_when_a_name_changes_its_address_later() 
     let server = server::Server::answering(GOOD);
     let prepared = prepared(&config(), &simple(&server.url("/"))).await;
     let strict = CallbackConfig { strict: true, ..config() };
-    let (ec, _) = failure(fire(&strict, &prepared, &facts()).await);
+    let (ec, _) = failure(fire(&strict, &prepared, &facts(), None).await);
     assert_eq!(ec, "0007-00000203");
     assert!(server.seen().is_empty());
 }

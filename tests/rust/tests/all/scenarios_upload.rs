@@ -11,12 +11,12 @@ use oss_callback::{
     Body, Callback, CallbackReply, Cancel, Client, Credentials, Error, ErrorKind, Progress, UploadOptions,
     UploadRequest, checksum,
 };
+use oss_callback_emulator::Operation;
 use oss_callback_tests::faulty_oss;
-use oss_callback_tests::scripted_oss::{Fault, Op, ScriptedOss};
+use oss_callback_tests::rig::{KEY, Rig};
 
-use crate::retries::{PATH, callback, client};
 use crate::scenarios::{BUCKET, Bed, STS, anywhere, faulty_client};
-use crate::uploads::{PART, PARTS, Place, cancelled_after, data, data_of, options, upload};
+use crate::uploads::{PACE, PART, PARTS, Place, cancelled_after, data, data_of, options, upload};
 
 const MIB: usize = 1 << 20;
 
@@ -165,14 +165,13 @@ fn progress_is_told() {
         (place.source().into(), UploadOptions::default(), Some(length), None),
     ];
     for (source, options, bytes_total, parts_total) in runs {
-        let oss = ScriptedOss::start().unwrap();
-        oss.fault(Op::Part, Fault::CutRequest(50_000));
+        let oss = Rig::with("close request=50000 on=UploadPart");
         let seen: Arc<Mutex<Vec<Progress>>> = Arc::default();
         let record = Arc::clone(&seen);
-        let request = UploadRequest::new("examplebucket", "a", source, &callback())
+        let request = UploadRequest::new(BUCKET, KEY, source, &oss.callback())
             .options(options)
             .progress(move |progress| record.lock().unwrap().push(progress));
-        client(&oss).upload(request).unwrap();
+        oss.client().upload(request).unwrap();
         let seen = seen.lock().unwrap();
         let grows = |pair: &[Progress]| {
             pair[0].bytes_done <= pair[1].bytes_done && pair[0].parts_done <= pair[1].parts_done
@@ -181,50 +180,47 @@ fn progress_is_told() {
         assert!(seen.iter().all(|at| (at.bytes_total, at.parts_total) == (bytes_total, parts_total)));
         assert_eq!(seen[0].bytes_done, 0);
         let last = seen.last().unwrap();
-        let parts = if oss.count(Op::Put) > 0 { 0 } else { PARTS as u32 };
+        let parts = if oss.count(Operation::PutObject) > 0 { 0 } else { PARTS as u32 };
         assert_eq!((last.bytes_done, last.parts_done), (length, parts), "{seen:?}");
     }
 
     // A watcher that says no ends its upload and no other.
-    let (oss, cancel) = (ScriptedOss::start().unwrap(), Cancel::new());
-    oss.state().pace = Duration::from_millis(60);
-    let request = UploadRequest::new("examplebucket", "a", place.source(), &callback())
+    let (oss, cancel) = (Rig::with(PACE), Cancel::new());
+    let request = UploadRequest::new(BUCKET, KEY, place.source(), &oss.callback())
         .options(options())
         .cancel(&cancel)
         .progress_while(|progress| progress.parts_done < 2);
-    let error = client(&oss).upload(request).unwrap_err();
+    let error = oss.client().upload(request).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
-    assert!(oss.state().uploads.is_empty() && oss.count(Op::Abort) == 1);
+    assert!(oss.uploads_left() == 0 && oss.count(Operation::AbortMultipartUpload) == 1);
     assert!(!cancel.is_cancelled());
 }
 
 #[test]
 fn cancelled_upload_resumes_from_its_checkpoint() {
-    let (oss, place) = (ScriptedOss::start().unwrap(), Place::with(&data()));
+    let (oss, place) = (Rig::start(), Place::with(&data()));
     let error = cancelled_after(&oss, &place, 4, place.options());
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
     assert!(error.hint().unwrap().contains("goes on"), "{error}");
     let saved = std::fs::read_to_string(place.checkpoint()).unwrap();
     assert!(!saved.contains("secret"), "{saved}");
-    assert_eq!(oss.state().uploads.len(), 1);
+    assert_eq!(oss.uploads_left(), 1);
 
     let first: Arc<Mutex<Option<Progress>>> = Arc::default();
     let record = Arc::clone(&first);
-    let request = UploadRequest::new("examplebucket", "a", place.source(), &callback())
+    let request = UploadRequest::new(BUCKET, KEY, place.source(), &oss.callback())
         .options(place.options())
         .progress(move |progress| {
             record.lock().unwrap().get_or_insert(progress);
         });
-    let reply = client(&oss).upload(request).unwrap();
+    let reply = oss.client().upload(request).unwrap();
     let first = first.lock().unwrap().unwrap();
     assert!(first.parts_done >= 4 && first.bytes_done >= 4 * PART, "{first:?}");
     assert_eq!(reply.crc64(), Some(checksum::crc64(&data())));
     assert!(!place.checkpoint().exists());
-    let state = oss.state();
-    assert!(state.objects[PATH].bytes == data());
-    assert_eq!((state.repeated, state.callbacks, state.uploads.len()), (0, 1, 0));
-    assert_eq!(state.requests.iter().filter(|(op, _)| *op == Op::Initiate).count(), 1);
-    drop(state);
+    assert!(oss.holds(&data()));
+    assert_eq!((oss.repeated_parts(), oss.callbacks(), oss.uploads_left()), (0, 1, 0));
+    assert_eq!(oss.count(Operation::InitiateMultipartUpload), 1);
 
     std::fs::write(place.checkpoint(), "damaged").unwrap();
     let error = upload(&oss, place.source(), place.options()).unwrap_err();
@@ -233,26 +229,13 @@ fn cancelled_upload_resumes_from_its_checkpoint() {
 
 #[test]
 fn cancelled_upload_leaves_no_parts() {
-    let (bed, cancel) = (Arc::new(Bed::new()), Cancel::new());
-    let callback = Callback::new(bed.app.url("/ok")).unwrap();
-    let (token, watching) = (cancel.clone(), Arc::clone(&bed));
-    let request = UploadRequest::new(BUCKET, "large", data_of(10 * MIB), &callback)
-        .options(in_parts().parallel(1))
-        .cancel(&cancel)
-        .progress(move |progress| {
-            if progress.parts_done >= 3 {
-                assert_eq!(watching.emulator.uploads(BUCKET).len(), 1);
-                token.cancel();
-            }
-            // Progress is told ten times a second; so each part is seen on its way.
-            std::thread::sleep(Duration::from_millis(100));
-        });
-    let error = bed.client().upload(request).unwrap_err();
+    let (oss, place) = (Rig::start(), Place::with(&data()));
+    let error = cancelled_after(&oss, &place, 3, options());
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
-    assert!(bed.emulator.uploads(BUCKET).is_empty() && bed.emulator.keys(BUCKET).is_empty());
-    assert_eq!((bed.requests_of("AbortMultipartUpload"), bed.app.callbacks().len()), (1, 0));
-    let parts = bed.requests_of("UploadPart");
-    assert!((3..10).contains(&parts), "{parts} parts were sent");
+    let parts = oss.count(Operation::UploadPart);
+    assert!((3..PARTS).contains(&parts), "{parts} parts were sent");
+    assert!(oss.uploads_left() == 0 && oss.count(Operation::AbortMultipartUpload) == 1);
+    assert!(oss.object().is_none() && oss.callbacks() == 0);
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! Uploads in parts: every fault against every request, sources of every kind, and uploads that were
-//! cancelled, killed or left by a lost answer and go on.
+//! Uploads in parts: sources of every kind, and uploads that were cancelled or left by a lost answer and go
+//! on. What becomes of every single fault stands in the table of `faults.rs`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -9,14 +9,13 @@ use oss_callback::{
     Body, Callback, CallbackReply, CallbackRetry, Cancel, Client, Error, ErrorKind, SignatureVersion,
     UploadOptions, UploadRequest,
 };
-use oss_callback_emulator::Emulator;
+use oss_callback_emulator::{Emulator, Operation};
 use oss_callback_tests::app_server::AppServer;
-use oss_callback_tests::scripted_oss::{Fault, Op, ScriptedOss};
-
-use crate::retries::{PATH, callback, client};
+use oss_callback_tests::rig::{BUCKET, KEY, Rig, header};
 
 pub const PART: u64 = 102_400;
 pub const PARTS: usize = 20;
+pub const PACE: &str = "delay seconds=0.06 on=UploadPart times=always";
 
 pub fn data() -> Vec<u8> {
     data_of(PARTS * PART as usize - 7)
@@ -30,17 +29,13 @@ pub fn options() -> UploadOptions {
     UploadOptions::default().threshold(0).part_size(PART).parallel(3)
 }
 
-pub fn upload(
-    oss: &ScriptedOss,
-    source: impl Into<Body>,
-    options: UploadOptions,
-) -> Result<CallbackReply, Error> {
-    client(oss).upload_file_with_callback("examplebucket", "a", source, &callback(), &options)
+pub fn upload(oss: &Rig, source: impl Into<Body>, options: UploadOptions) -> Result<CallbackReply, Error> {
+    oss.client().upload_file_with_callback(BUCKET, KEY, source, &oss.callback(), &options)
 }
 
 /// A file that lives as long as its folder, and a place for a checkpoint.
 pub struct Place {
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
 }
 
 impl Place {
@@ -63,103 +58,16 @@ impl Place {
     }
 }
 
-/// What an upload with one fault comes to: outcome, requests of the kind that met it, callbacks.
-type Row = (Fault, Result<(), ErrorKind>, usize, usize);
-
-#[track_caller]
-fn check_table(op: Op, table: &[Row]) {
-    let data = data();
-    let seen: Vec<Row> = table
-        .iter()
-        .map(|(fault, ..)| {
-            let oss = ScriptedOss::start().unwrap();
-            oss.fault(op, *fault);
-            let outcome = upload(&oss, data.clone(), options());
-            let outcome = outcome.map(drop).map_err(|error| {
-                let stored = oss.state().objects.contains_key(PATH);
-                assert!(!error.stored() || stored, "{fault:?} claims too much: {error}");
-                error.kind()
-            });
-            let state = oss.state();
-            assert!(state.uploads.is_empty(), "{fault:?} left parts behind");
-            if let Some(object) = state.objects.get(PATH) {
-                assert!(object.bytes == data, "{fault:?} left a damaged object");
-            }
-            let callbacks = state.callbacks;
-            drop(state);
-            (*fault, outcome, oss.count(op), callbacks)
-        })
-        .collect();
-    assert_eq!(seen, table);
-}
-
-#[test]
-fn every_fault_of_a_part_ends_as_the_table_says() {
-    let again = |fault| (fault, Ok(()), PARTS + 1, 1);
-    let mut table: Vec<Row> = [
-        Fault::Hangup,
-        Fault::CutRequest(50_000),
-        Fault::LoseRequest,
-        Fault::LoseAnswer,
-        Fault::CutAnswer,
-        Fault::Stall,
-        Fault::Refuse(503, "SlowDown"),
-        Fault::Refuse(429, "TooManyRequests"),
-        Fault::Refuse(500, "InternalError"),
-        Fault::Gateway,
-        Fault::GatewayUndone,
-        Fault::WrongCrc,
-        Fault::Skewed,
-    ]
-    .map(again)
-    .to_vec();
-    // No callback is made for a part, whatever else happens.
-    table.push((Fault::CallbackFailed, Ok(()), PARTS, 1));
-    check_table(Op::Part, &table);
-    for fault in [Fault::Refuse(403, "AccessDenied"), Fault::Redirect] {
-        let oss = ScriptedOss::start().unwrap();
-        oss.fault(Op::Part, fault);
-        let error = upload(&oss, data(), options()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Service);
-        assert!(error.hint().unwrap().contains("keeps no parts"), "{error}");
-        assert!(oss.state().uploads.is_empty() && oss.state().objects.is_empty());
-    }
-}
-
-#[test]
-fn every_fault_of_complete_ends_as_the_table_says() {
-    use ErrorKind::{CallbackFailed, Integrity, OutcomeUnknown, Service};
-    check_table(
-        Op::Complete,
-        &[
-            (Fault::Hangup, Ok(()), 2, 1),
-            (Fault::CutRequest(50), Ok(()), 2, 1),
-            (Fault::LoseRequest, Ok(()), 2, 1),
-            (Fault::LoseAnswer, Err(OutcomeUnknown), 1, 1),
-            (Fault::CutAnswer, Err(OutcomeUnknown), 1, 1),
-            (Fault::Stall, Err(OutcomeUnknown), 1, 1),
-            (Fault::Refuse(503, "SlowDown"), Ok(()), 2, 1),
-            (Fault::Refuse(500, "InternalError"), Ok(()), 2, 1),
-            (Fault::Refuse(403, "AccessDenied"), Err(Service), 1, 0),
-            (Fault::Gateway, Err(OutcomeUnknown), 1, 1),
-            (Fault::GatewayUndone, Ok(()), 2, 1),
-            (Fault::WrongCrc, Err(Integrity), 1, 1),
-            (Fault::CallbackFailed, Err(CallbackFailed), 1, 1),
-            (Fault::Redirect, Err(Service), 1, 0),
-            (Fault::Skewed, Ok(()), 2, 1),
-        ],
-    );
-}
-
 #[test]
 fn initiate_is_tried_again_and_an_abort_too() {
-    let oss = ScriptedOss::start().unwrap();
-    oss.fault(Op::Initiate, Fault::Refuse(503, "SlowDown"));
+    let oss = Rig::start();
+    oss.fault("error status=503 code=SlowDown on=InitiateMultipartUpload");
     upload(&oss, data(), options()).unwrap();
-    oss.fault(Op::Part, Fault::Refuse(403, "AccessDenied")).fault(Op::Abort, Fault::LoseRequest);
-    upload(&oss, data(), options()).unwrap_err();
-    assert_eq!(oss.count(Op::Abort), 2);
-    assert!(oss.state().uploads.is_empty());
+    oss.fault("error status=403 code=AccessDenied on=UploadPart; close request=all on=AbortMultipartUpload");
+    let error = upload(&oss, data(), options()).unwrap_err();
+    assert!(error.hint().unwrap().contains("keeps no parts"), "{error}");
+    assert_eq!(oss.count(Operation::AbortMultipartUpload), 2);
+    assert_eq!(oss.uploads_left(), 0);
 }
 
 #[test]
@@ -177,12 +85,12 @@ fn sources_of_every_kind_and_length_arrive_byte_for_byte() {
             (stream(None), length >= part),
         ];
         for (number, (source, in_parts)) in sources.into_iter().enumerate() {
-            let oss = ScriptedOss::start().unwrap();
+            let oss = Rig::start();
             let reply = upload(&oss, source, options()).unwrap();
             assert_eq!(reply.text(), r#"{"Status":"OK"}"#);
             assert_eq!(reply.crc64(), Some(oss_callback::checksum::crc64(&data)));
-            assert!(oss.state().objects[PATH].bytes == data, "source {number} of {length} bytes");
-            assert_eq!(oss.count(Op::Part) > 0, in_parts, "source {number} of {length} bytes");
+            assert!(oss.holds(&data), "source {number} of {length} bytes");
+            assert_eq!(oss.count(Operation::UploadPart) > 0, in_parts, "source {number} of {length} bytes");
             assert_eq!((oss.callbacks(), oss.uploads_left()), (1, 0));
         }
     }
@@ -190,31 +98,34 @@ fn sources_of_every_kind_and_length_arrive_byte_for_byte() {
 
 #[test]
 fn the_threshold_decides_between_one_request_and_parts() {
-    let oss = ScriptedOss::start().unwrap();
+    let oss = Rig::start();
     let options = UploadOptions::default().threshold(1000).part_size(PART);
     upload(&oss, vec![7; 999], options.clone()).unwrap();
-    assert_eq!((oss.count(Op::Put), oss.count(Op::Part)), (1, 0));
+    assert_eq!((oss.count(Operation::PutObject), oss.count(Operation::UploadPart)), (1, 0));
     upload(&oss, vec![7; 1000], options).unwrap();
-    assert_eq!((oss.count(Op::Put), oss.count(Op::Part)), (1, 1));
+    assert_eq!((oss.count(Operation::PutObject), oss.count(Operation::UploadPart)), (1, 1));
 }
 
 #[test]
 fn the_callback_is_with_complete_alone_and_what_describes_the_object_with_initiate() {
-    let oss = ScriptedOss::start().unwrap();
+    let oss = Rig::start();
     let options = options().content_type("video/mp4").meta("film", "1").traffic_limit(819_200);
     upload(&oss, data(), options.content_md5("auto")).unwrap();
-    for (op, request) in &oss.state().requests {
-        let has = |name: &str| request.header(name).is_some();
-        assert_eq!(has("x-oss-callback"), *op == Op::Complete, "{op:?}");
-        assert_eq!(has("x-oss-meta-film"), *op == Op::Initiate, "{op:?}");
-        assert_eq!(has("x-oss-traffic-limit") && has("content-md5"), *op == Op::Part, "{op:?}");
-        assert_eq!(request.header("content-type") == Some("video/mp4"), *op == Op::Initiate, "{op:?}");
+    for request in &oss.emulator.requests() {
+        let has = |name: &str| header(request, name).is_some();
+        let is = |operation: Operation| request.operation == operation.name();
+        let (initiate, part) = (is(Operation::InitiateMultipartUpload), is(Operation::UploadPart));
+        let called = is(Operation::CompleteMultipartUpload);
+        assert_eq!(has("x-oss-callback"), called, "{request:?}");
+        assert_eq!(has("x-oss-meta-film"), initiate, "{request:?}");
+        assert_eq!(has("x-oss-traffic-limit") && has("content-md5"), part, "{request:?}");
+        assert_eq!(header(request, "content-type") == Some("video/mp4"), initiate, "{request:?}");
     }
 }
 
 #[test]
 fn options_out_of_range_are_refused_before_anything_is_sent() {
-    let oss = ScriptedOss::start().unwrap();
+    let oss = Rig::start();
     let refused = [
         (options().part_size(100), "part_size"),
         (options().parallel(0), "parallel"),
@@ -227,15 +138,15 @@ fn options_out_of_range_are_refused_before_anything_is_sent() {
         let error = upload(&oss, data(), options).unwrap_err();
         assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some(field)), "{error}");
     }
-    assert!(oss.state().requests.is_empty());
+    assert!(oss.emulator.requests().is_empty());
 }
 
 /// Ends an upload by its own token once so many parts are done.
-pub fn cancelled_after(oss: &ScriptedOss, place: &Place, parts: u32, options: UploadOptions) -> Error {
-    oss.state().pace = Duration::from_millis(60);
+pub fn cancelled_after(oss: &Rig, place: &Place, parts: u32, options: UploadOptions) -> Error {
+    oss.fault(PACE);
     let (cancel, inner) = (Cancel::new(), Cancel::new());
     let token = inner.clone();
-    let request = UploadRequest::new("examplebucket", "a", place.source(), &callback())
+    let request = UploadRequest::new(BUCKET, KEY, place.source(), &oss.callback())
         .options(options)
         .cancel(&cancel)
         .progress(move |progress| {
@@ -243,32 +154,31 @@ pub fn cancelled_after(oss: &ScriptedOss, place: &Place, parts: u32, options: Up
                 token.cancel();
             }
         });
-    let error = client(oss).upload_while(request, || inner.is_cancelled()).unwrap_err();
-    oss.state().pace = Duration::ZERO;
+    let error = oss.client().upload_while(request, || inner.is_cancelled()).unwrap_err();
+    oss.emulator.clear_faults();
     error
 }
 
 #[test]
 fn a_source_that_changed_in_the_meantime_arrives_as_it_is_now() {
     for length in [data().len(), data().len() + 50_000] {
-        let (oss, place) = (ScriptedOss::start().unwrap(), Place::with(&data()));
+        let (oss, place) = (Rig::start(), Place::with(&data()));
         cancelled_after(&oss, &place, 6, place.options());
         let mut changed = data_of(length);
         changed[10] ^= 1;
         std::fs::write(place.source(), &changed).unwrap();
         upload(&oss, place.source(), place.options()).unwrap();
-        let state = oss.state();
-        assert!(state.objects[PATH].bytes == changed, "with {length} bytes");
-        assert_eq!((state.callbacks, state.uploads.len()), (1, 0));
+        assert!(oss.holds(&changed), "with {length} bytes");
+        assert_eq!((oss.callbacks(), oss.uploads_left()), (1, 0));
     }
 }
 
 #[test]
 fn a_source_that_changes_meanwhile_is_noticed() {
-    let (oss, place) = (ScriptedOss::start().unwrap(), Place::with(&data()));
-    oss.state().pace = Duration::from_millis(60);
+    let (oss, place) = (Rig::start(), Place::with(&data()));
+    oss.fault(PACE);
     let (path, written) = (place.source(), Mutex::new(false));
-    let request = UploadRequest::new("examplebucket", "a", place.source(), &callback())
+    let request = UploadRequest::new(BUCKET, KEY, place.source(), &oss.callback())
         .options(options())
         .progress(move |progress| {
             let mut written = written.lock().unwrap();
@@ -276,15 +186,15 @@ fn a_source_that_changes_meanwhile_is_noticed() {
                 std::fs::write(&path, data_of(data().len())).unwrap();
             }
         });
-    let error = client(&oss).upload(request).unwrap_err();
+    let error = oss.client().upload(request).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Source, "{error}");
     assert!(error.to_string().contains("changed"), "{error}");
-    assert!(oss.state().objects.is_empty() && oss.state().uploads.is_empty());
+    assert!(oss.object().is_none() && oss.uploads_left() == 0);
 }
 
 #[test]
 fn a_checkpoint_that_is_damaged_or_somebody_elses_is_refused_and_stays() {
-    let (oss, place) = (ScriptedOss::start().unwrap(), Place::with(&data()));
+    let (oss, place) = (Rig::start(), Place::with(&data()));
     cancelled_after(&oss, &place, 1, place.options());
     let saved = std::fs::read_to_string(place.checkpoint()).unwrap();
     let other = saved.replace("\"key\":\"a\"", "\"key\":\"b\"");
@@ -303,40 +213,40 @@ fn a_checkpoint_that_is_damaged_or_somebody_elses_is_refused_and_stays() {
 #[test]
 fn the_next_run_finds_out_what_became_of_complete() {
     for (fault, expected) in
-        [(Fault::LoseAnswer, Err(ErrorKind::OutcomeUnknown)), (Fault::LoseRequest, Ok(()))]
+        [("close answer=0", Err(ErrorKind::OutcomeUnknown)), ("close request=all", Ok(()))]
     {
-        let (oss, place) = (ScriptedOss::start().unwrap(), Place::with(&data()));
-        oss.fault(Op::Complete, fault);
+        let (oss, place) = (Rig::start(), Place::with(&data()));
+        oss.fault(&format!("{fault} on=CompleteMultipartUpload"));
         let first = place.options().callback_retry(CallbackRetry::Never);
         let error = upload(&oss, place.source(), first).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Network, "{error}");
-        let parts = oss.count(Op::Part);
+        let parts = oss.count(Operation::UploadPart);
         let second = upload(&oss, place.source(), place.options());
         assert_eq!(second.map(drop).map_err(|error| error.kind()), expected, "{fault:?}");
-        assert_eq!((oss.count(Op::Part), oss.state().callbacks), (parts, 1), "{fault:?}");
-        assert!(oss.state().objects[PATH].bytes == data());
+        assert_eq!((oss.count(Operation::UploadPart), oss.callbacks()), (parts, 1), "{fault:?}");
+        assert!(oss.holds(&data()));
         assert!(!place.checkpoint().exists());
     }
 }
 
 #[test]
 fn an_upload_that_oss_no_longer_knows_begins_anew() {
-    let (oss, place) = (ScriptedOss::start().unwrap(), Place::with(&data()));
+    let (oss, place) = (Rig::start(), Place::with(&data()));
     cancelled_after(&oss, &place, 2, place.options());
-    oss.state().uploads.clear();
+    oss.emulator.abort_uploads(BUCKET);
     upload(&oss, place.source(), place.options()).unwrap();
-    assert!(oss.state().objects[PATH].bytes == data());
-    assert_eq!((oss.count(Op::Initiate), oss.state().callbacks), (2, 1));
+    assert!(oss.holds(&data()));
+    assert_eq!((oss.count(Operation::InitiateMultipartUpload), oss.callbacks()), (2, 1));
 }
 
 #[test]
 fn started_uploads_end_with_their_outcome() {
-    let oss = ScriptedOss::start().unwrap();
+    let oss = Rig::start();
     let (sender, receiver) = std::sync::mpsc::channel();
     for key in ["a", "b", "c"] {
         let sender = sender.clone();
-        let request = UploadRequest::new("examplebucket", key, data(), &callback()).options(options());
-        client(&oss).start_upload(request, move |outcome| sender.send(outcome.map(drop)).unwrap());
+        let request = UploadRequest::new(BUCKET, key, data(), &oss.callback()).options(options());
+        oss.client().start_upload(request, move |outcome| sender.send(outcome.map(drop)).unwrap());
     }
     for _ in 0..3 {
         receiver.recv_timeout(Duration::from_secs(20)).unwrap().unwrap();
@@ -385,71 +295,4 @@ fn the_application_server_hears_once_of_the_whole_even_of_an_upload_that_was_tak
         assert!(reply.text().contains(&heard), "{}", reply.text());
     }
     assert_eq!(app.callbacks().len(), SignatureVersion::ALL.len());
-}
-
-const CHILD: &str = "OSS_CALLBACK_TEST_KILL";
-
-/// Not a test of its own: the process that the next one kills.
-#[test]
-#[ignore = "run by the test below, as a process of its own"]
-fn child_that_is_killed() {
-    let Ok(job) = std::env::var(CHILD) else { return };
-    let (endpoint, folder) = job.split_once(' ').unwrap();
-    let folder = Path::new(folder);
-    let client = Client::builder()
-        .endpoint(endpoint)
-        .region("cn-hangzhou")
-        .access_key_id("id")
-        .access_key_secret("secret")
-        .build()
-        .unwrap();
-    let options = options().checkpoint(folder.join("checkpoint").to_str().unwrap());
-    let source = folder.join("source");
-    match client.upload_file_with_callback("examplebucket", "a", source, &callback(), &options) {
-        Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {}
-        Err(error) => panic!("{error}"),
-    }
-}
-
-/// `OSS_CALLBACK_KILLS=50` for more than the usual number.
-#[test]
-fn an_upload_that_is_killed_at_any_moment_goes_on_and_calls_back_once() {
-    let wanted = std::env::var("OSS_CALLBACK_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
-    let (mut kills, mut random) = (0, 0x9E37_79B9_7F4A_7C15_u64 ^ u64::from(std::process::id()));
-    while kills < wanted {
-        let (oss, place) = (ScriptedOss::start().unwrap(), Place::with(&data()));
-        oss.state().pace = Duration::from_millis(15);
-        loop {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "uploads::child_that_is_killed", "--ignored"])
-                .env(CHILD, format!("{} {}", oss.url(), place.folder.path().display()))
-                .stdout(std::process::Stdio::null())
-                .spawn()
-                .unwrap();
-            if kills >= wanted {
-                assert!(child.wait().unwrap().success(), "the last run must end well");
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(20 + (random >> 33) % 180));
-            let done = child.try_wait().unwrap();
-            if let Some(status) = done {
-                assert!(status.success(), "a run after {kills} kills failed");
-                break;
-            }
-            child.kill().unwrap();
-            child.wait().unwrap();
-            kills += 1;
-            // Killed between the end of the upload and its own: there is nothing left to go on with.
-            if oss.state().objects.contains_key(PATH) && !place.checkpoint().exists() {
-                break;
-            }
-        }
-        let state = oss.state();
-        assert!(state.objects[PATH].bytes == data(), "the object is whole");
-        assert_eq!((state.callbacks, state.repeated), (1, 0), "after {kills} kills");
-        // Killed between OSS's answer to Initiate and the first checkpoint, an id is lost; never parts.
-        assert!(state.uploads.values().all(|parts| parts.is_empty()), "parts stay behind");
-    }
 }
