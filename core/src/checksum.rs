@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crc64fast::Digest;
+use crc_fast::{CrcAlgorithm, Digest};
 
 /// The polynomial of ECMA-182, 0x42F0E1EBA9EA3693, with its bits reversed: bit 63 is x^0.
 const POLYNOMIAL: u64 = 0xC96C_5795_D787_0F42;
@@ -20,30 +20,22 @@ pub struct Crc64(Digest);
 impl Crc64 {
     /// Of no bytes yet.
     pub fn new() -> Crc64 {
-        Crc64(Digest::new())
+        Crc64(Digest::new(CrcAlgorithm::Crc64Xz))
     }
 
     /// Goes on after bytes whose checksum is known; their number does not matter.
     pub fn resume(value: u64) -> Crc64 {
-        // The digest cannot be set to a state, but eight chosen bytes lead it there: eight bytes turn a
-        // state s into (s xor bytes) * x^64, and division by x^64 is 64 shifts the other way.
-        let mut before = !value;
-        for _ in 0..64 {
-            before = if before & ONE == 0 { before << 1 } else { ((before ^ POLYNOMIAL) << 1) | 1 };
-        }
-        let mut digest = Digest::new();
-        digest.write(&(before ^ !0).to_le_bytes());
-        Crc64(digest)
+        Crc64(Digest::new_with_init_state(CrcAlgorithm::Crc64Xz, !value))
     }
 
     /// Takes further bytes in.
     pub fn update(&mut self, bytes: &[u8]) {
-        self.0.write(bytes);
+        self.0.update(bytes);
     }
 
     /// The checksum of all bytes so far.
     pub fn value(&self) -> u64 {
-        self.0.sum64()
+        self.0.finalize()
     }
 }
 

@@ -6,16 +6,21 @@
 //! number of engines follows the number of calls that run at once, and the hot ones stay hot.
 //! Reasons and figures: docs/decisions/0005-transport.md.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+mod background;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
 
+use self::background::Background;
 use crate::body::Lease;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::Transport;
+
+pub(crate) use self::background::Load;
 
 /// How often a blocking call asks its caller whether to go on.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(50);
@@ -26,11 +31,17 @@ const IDLE_ENGINE_MAX: Duration = Duration::from_secs(50);
 /// How long the connections of a call that has ended in the background may take to let go of its data.
 const LET_GO: Duration = Duration::from_millis(20);
 
-/// Two background threads serve thousands of calls in flight: they only shovel bytes.
-const BACKGROUND_THREADS_MAX: usize = 2;
-
 /// Makes the transport of a new engine.
-pub(crate) type MakeTransport = dyn Fn() -> Result<Arc<dyn Transport>> + Send + Sync;
+pub(crate) type MakeTransport = dyn Fn(Driven) -> Result<Arc<dyn Transport>> + Send + Sync;
+
+/// When a runtime looks at its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Driven {
+    /// While a call is under way, and not in between.
+    ByCalls,
+    /// All the time.
+    Always,
+}
 
 /// Asks the caller of a blocking call, on its own thread, whether to stop.
 pub(crate) type Interrupt<'a> = &'a mut dyn FnMut() -> bool;
@@ -85,7 +96,6 @@ struct Generation {
     process: u32,
     idle: Mutex<Vec<Idle>>,
     background: Arc<Mutex<Vec<Arc<Background>>>>,
-    turn: AtomicUsize,
     next: OnceLock<Box<Generation>>,
 }
 
@@ -99,19 +109,12 @@ struct Engine {
     transport: Arc<dyn Transport>,
 }
 
-struct Background {
-    handle: Handle,
-    transport: Arc<dyn Transport>,
-    stop: Arc<Notify>,
-}
-
 impl Generation {
     fn new() -> Generation {
         Generation {
             process: std::process::id(),
             idle: Mutex::default(),
             background: Arc::default(),
-            turn: AtomicUsize::new(0),
             next: OnceLock::new(),
         }
     }
@@ -167,7 +170,7 @@ impl Engines {
         let generation = self.generation.current();
         let engine = match generation.take() {
             Some(engine) => engine,
-            None => Engine::new((self.make)()?)?,
+            None => Engine::new((self.make)(Driven::ByCalls)?)?,
         };
         let runtime = engine.runtime.as_ref().expect("present until dropped");
         let work = call(Arc::clone(&engine.transport));
@@ -189,6 +192,7 @@ impl Engines {
     /// goes with its last one, and all its connections with it.
     pub fn start<T, F>(
         &self,
+        load: Load,
         cancel: Option<Cancel>,
         lease: Lease,
         call: impl FnOnce(Arc<dyn Transport>) -> F,
@@ -201,29 +205,32 @@ impl Engines {
             Ok(background) => {
                 let work = call(Arc::clone(&background.transport));
                 let all = Arc::clone(&self.generation.current().background);
-                background.handle.clone().spawn(async move {
-                    done(until_cancelled(cancel.as_ref(), work).await);
+                let driver = Arc::clone(&background);
+                let afterwards = async move {
                     if lease.is_held() {
                         tokio::time::sleep(LET_GO).await;
                     }
                     if lease.is_held() {
                         let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-                        all.retain(|other| !Arc::ptr_eq(other, &background));
+                        all.retain(|other| !Arc::ptr_eq(other, &driver));
                     }
-                });
+                };
+                let call = async move { until_cancelled(cancel.as_ref(), work).await };
+                background.start(load, call, done, afterwards);
             }
             Err(error) => done(Err(error)),
         }
     }
 
+    /// The first thread with room; else a new one, if there may be; else the one with the least to do.
     fn background(&self) -> Result<Arc<Background>> {
         let generation = self.generation.current();
-        let turn = generation.turn.fetch_add(1, Ordering::Relaxed) % background_threads();
         let mut all = generation.background.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(background) = all.get(turn) {
-            return Ok(Arc::clone(background));
+        let found = all.iter().min_by_key(|one| one.fullness());
+        if let Some(found) = found.filter(|one| one.fullness() == 0 || all.len() >= background::most()) {
+            return Ok(Arc::clone(found));
         }
-        let background = Arc::new(Background::new((self.make)()?)?);
+        let background = Arc::new(Background::new((self.make)(Driven::Always)?)?);
         all.push(Arc::clone(&background));
         Ok(background)
     }
@@ -287,37 +294,6 @@ impl Drop for Engine {
     }
 }
 
-impl Background {
-    fn new(transport: Arc<dyn Transport>) -> Result<Background> {
-        let runtime = runtime()?;
-        let handle = runtime.handle().clone();
-        let stop = Arc::new(Notify::new());
-        let stopped = Arc::clone(&stop);
-        std::thread::Builder::new()
-            .name("oss-callback".to_owned())
-            .spawn(move || {
-                runtime.block_on(stopped.notified());
-                runtime.shutdown_background();
-            })
-            .map_err(|e| Error::new(ErrorKind::Network, format!("no thread could be started: {e}")))?;
-        Ok(Background { handle, transport, stop })
-    }
-}
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        self.stop.notify_one();
-    }
-}
-
-fn background_threads() -> usize {
-    static THREADS: OnceLock<usize> = OnceLock::new();
-    // Asked once: on Linux the answer is read from half a dozen files.
-    *THREADS.get_or_init(|| {
-        std::thread::available_parallelism().map_or(1, usize::from).min(BACKGROUND_THREADS_MAX)
-    })
-}
-
 pub(crate) fn runtime() -> Result<Runtime> {
     Builder::new_current_thread()
         .enable_io()
@@ -360,11 +336,13 @@ pub(crate) fn cancelled() -> Error {
 }
 
 #[cfg(test)]
-mod tests {
+mod testing {
+    use std::sync::atomic::AtomicUsize;
+
     use super::*;
     use crate::transport::{Answer, Request, Response};
 
-    struct Nowhere;
+    pub struct Nowhere;
 
     impl Transport for Nowhere {
         fn send(&self, _request: Request) -> Answer<'_> {
@@ -374,15 +352,22 @@ mod tests {
         }
     }
 
-    fn engines() -> (Engines, Arc<AtomicUsize>) {
+    /// Engines that lead nowhere, and how many were made.
+    pub fn engines() -> (Engines, Arc<AtomicUsize>) {
         let made = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&made);
-        let make = move || -> Result<Arc<dyn Transport>> {
+        let make = move |_: Driven| -> Result<Arc<dyn Transport>> {
             count.fetch_add(1, Ordering::Relaxed);
             Ok(Arc::new(Nowhere))
         };
         (Engines::new(Box::new(make)), made)
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{Nowhere, engines};
+    use super::*;
 
     fn run(engines: &Engines, outcome: Result<()>) -> Result<()> {
         engines.block_on(None, None, &Lease::default(), |_| async { outcome })
@@ -404,7 +389,7 @@ mod tests {
     fn engines_of_another_process_are_left_alone() {
         let (mut engines, made) = engines();
         run(&engines, Ok(())).unwrap();
-        engines.start(None, Lease::default(), |_| async { Ok(()) }, |_| ());
+        engines.start(Load::Small, None, Lease::default(), |_| async { Ok(()) }, |_| ());
         // What a forked child sees: everything as it was, but another process id.
         engines.generation.process = engines.generation.process.wrapping_add(1);
         run(&engines, Ok(())).unwrap();
@@ -420,19 +405,25 @@ mod tests {
         let (engines, made) = engines();
         let run = |lease: Lease| {
             let (sender, outcome) = std::sync::mpsc::channel();
-            engines.start(None, lease, |_| async { Ok(()) }, move |outcome| sender.send(outcome).unwrap());
+            engines.start(
+                Load::Small,
+                None,
+                lease,
+                |_| async { Ok(()) },
+                move |outcome| sender.send(outcome).unwrap(),
+            );
             outcome.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
         };
         let threads = || engines.generation.background.lock().unwrap().len();
-        (0..background_threads()).for_each(|_| run(Lease::default()));
-        assert_eq!((threads(), made.load(Ordering::Relaxed)), (background_threads(), background_threads()));
+        (0..2).for_each(|_| run(Lease::default()));
+        assert_eq!((threads(), made.load(Ordering::Relaxed)), (1, 1));
         let (source, lease) = crate::body::Source::Bytes(bytes::Bytes::from_static(b"kept")).leased();
         run(lease);
         let waited = Instant::now();
-        while threads() == background_threads() && waited.elapsed() < Duration::from_secs(10) {
+        while threads() == 1 && waited.elapsed() < Duration::from_secs(10) {
             std::thread::sleep(Duration::from_millis(5));
         }
-        assert_eq!(threads(), background_threads() - 1);
+        assert_eq!(threads(), 0);
         drop(source);
     }
 

@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask <command>`. CI runs nothing that a laptop cannot.
 
+mod bench;
 mod codegen;
 mod header;
 mod install;
@@ -15,6 +16,8 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask <command>
 
+  bench [WORKLOAD…] [--peers]
+                      measure ours, beside others with --peers, and write a table; `bench --list`
   codegen [--check]   write the files generated from api/*.toml; with --check, fail when one is stale
   header [--check]    write include/oss_callback.h from ffi-c/; with --check, fail when it is stale
   install --prefix P [--profile dev]
@@ -27,6 +30,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
+        ["bench", rest @ ..] => bench::run(rest),
         ["codegen"] => codegen::run(false),
         ["codegen", "--check"] => codegen::run(true),
         ["header"] => header::run(false),

@@ -9,7 +9,7 @@ use crate::credentials::{
     Chain, Credentials, CredentialsProvider, Environment, Secret, Settings, Settled, SharedProvider, Signers,
 };
 use crate::endpoint::Endpoint;
-use crate::engine::Engines;
+use crate::engine::{Driven, Engines};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{Addressing, ClientBuilder, CredentialsSource, Network, SignatureVersion};
 use crate::sign::Signer;
@@ -94,8 +94,8 @@ impl ClientBuilder {
             Some(region) => Signer::v4(credentials, region.as_str()),
             None => Ok(Signer::v1(credentials)),
         })?;
-        let make = move || -> Result<Arc<dyn Transport>> {
-            let transport = HttpTransport::new(&http).map_err(|failure| {
+        let make = move |driven: Driven| -> Result<Arc<dyn Transport>> {
+            let transport = HttpTransport::new(&http, driven).map_err(|failure| {
                 Error::new(ErrorKind::Network, format!("no HTTP client: {}", failure.message))
             })?;
             Ok(Arc::new(transport))

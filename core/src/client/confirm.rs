@@ -8,7 +8,7 @@ use http::{HeaderMap, Method};
 use super::exchange::{Budget, Call, Deadline, Parcel};
 use super::{Client, Inner, answer};
 use crate::body::Lease;
-use crate::engine::{Cancel, Interrupt};
+use crate::engine::{Cancel, Interrupt, Load};
 use crate::error::{Error, ErrorKind, Result, ServiceFacts, VerificationReason as Reason};
 use crate::receive::{CallbackEvent, Number};
 use crate::transport::{Outgoing, Response, Transport};
@@ -93,7 +93,7 @@ impl Client {
         };
         let inner = Arc::clone(&self.inner);
         let ask = |transport| async move { question.ask(&inner, transport).await };
-        self.inner.engines.start(cancel.cloned(), Lease::default(), ask, done);
+        self.inner.engines.start(Load::Small, cancel.cloned(), Lease::default(), ask, done);
     }
 
     fn confirm_interruptibly(

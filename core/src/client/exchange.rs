@@ -8,9 +8,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::time::Instant;
 
 use super::{Inner, answer};
-use crate::body::{FileSource, Source, feed_stream};
+use crate::body::{FileSource, PIECE_BYTES, Source, feed_stream};
 use crate::encode::push_query;
 use crate::endpoint::Target;
+use crate::engine::Load;
 use crate::error::{Error, ErrorKind, Result};
 use crate::retry::{self, Fate, Step};
 use crate::sign::SignRequest;
@@ -150,6 +151,14 @@ impl Parcel {
     pub fn taken(&self) -> u64 {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
         current.map_or(0, |outgoing| outgoing.taken())
+    }
+
+    /// How much work sending it is.
+    pub fn load(&self) -> Load {
+        match &self.data {
+            Data::Bytes(bytes) if bytes.len() <= PIECE_BYTES => Load::Small,
+            _ => Load::Large,
+        }
     }
 
     /// The data, if it is in memory.

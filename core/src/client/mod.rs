@@ -151,6 +151,7 @@ impl Client {
         };
         let inner = Arc::clone(&self.inner);
         self.inner.engines.start(
+            plan.parcel.load(),
             cancel,
             lease,
             |transport| async move { put::run(&inner, transport, &plan).await },

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::http::{classify, failure};
 use super::{Failure, FailureCause, HttpConfig, HttpTransport, ProxyChoice, TlsSettings};
+use crate::engine::Driven;
 
 /// What all these exchanges of a client have in common.
 #[derive(Clone, Debug)]
@@ -68,13 +69,14 @@ fn fetch_here(settings: &FetchSettings, request: Fetch<'_>) -> Result<Fetched, F
     }
     let proxy = if is_local(&url) { ProxyChoice::None } else { settings.proxy.clone() };
     let tls = TlsSettings::new(settings.ca_certificates.as_deref()).map_err(|e| malformed(e.to_string()))?;
-    let transport = HttpTransport::new(&HttpConfig {
+    let config = HttpConfig {
         https: url.scheme() == "https",
         connect_timeout: request.connect_timeout,
         user_agent: settings.user_agent.clone(),
         proxy,
         tls,
-    })?;
+    };
+    let transport = HttpTransport::new(&config, Driven::ByCalls)?;
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::body::Pieces;
 use super::tls::TlsSettings;
 use super::{Answer, Failure, FailureCause, Request, Response, Transport};
+use crate::engine::Driven;
 
 /// OSS answers with at most the application server's 1 MB (or 3 MB: its documents disagree); more
 /// than this is no OSS.
@@ -71,10 +72,11 @@ impl ProxyChoice {
 /// One pool of connections. It belongs to the runtime in which it is first used.
 pub(crate) struct HttpTransport {
     client: reqwest::Client,
+    driven: Driven,
 }
 
 impl HttpTransport {
-    pub fn new(config: &HttpConfig) -> Result<HttpTransport, Failure> {
+    pub fn new(config: &HttpConfig, driven: Driven) -> Result<HttpTransport, Failure> {
         let proxied = !matches!(config.proxy, ProxyChoice::None);
         let tls = if config.https || proxied { config.tls.config() } else { config.tls.unused() };
         let tls = tls.map_err(|message| Failure { cause: FailureCause::Malformed, message })?;
@@ -89,7 +91,7 @@ impl HttpTransport {
             .pool_idle_timeout(IDLE_CONNECTION_MAX)
             .user_agent(&config.user_agent);
         let client = config.proxy.apply(builder).build().map_err(|e| failure(FailureCause::Malformed, e))?;
-        Ok(HttpTransport { client })
+        Ok(HttpTransport { client, driven })
     }
 
     /// The HTTP client itself, for exchanges that need less than [`Transport`] gives.
@@ -115,7 +117,9 @@ impl HttpTransport {
             wire.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
         *wire.body_mut() = Some(reqwest::Body::wrap(Pieces::new(Arc::clone(&outgoing))));
-        settle().await;
+        if self.driven == Driven::ByCalls {
+            settle().await;
+        }
         outgoing.touch();
 
         let idle = Idle { outgoing: &outgoing, limit: idle_timeout };
@@ -143,7 +147,8 @@ impl Transport for HttpTransport {
 
 /// Lets the runtime look at its sockets once, so that a kept connection that the server has closed
 /// since the last call is dropped before the request goes out on it. The first turn polls the
-/// sockets, the second lets the connections see what was found.
+/// sockets, the second lets the connections see what was found. A runtime that is always driven has seen
+/// it already.
 async fn settle() {
     tokio::task::yield_now().await;
     tokio::task::yield_now().await;

@@ -4,5 +4,6 @@
 
 pub mod app_server;
 pub mod faulty_oss;
+pub mod hostile;
 pub mod http;
 pub mod rig;

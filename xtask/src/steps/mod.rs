@@ -14,6 +14,7 @@ mod rust;
 use std::process::{Command, Stdio};
 
 pub use c::NATIVE_LIBRARIES;
+pub use peers::install_once;
 
 use crate::runner::Run;
 
@@ -30,6 +31,7 @@ pub const STEPS: &[Step] = &[
     node::PACKAGING,
     go::STEP,
     go::PACKAGING,
+    crate::bench::STEP,
     peers::STEP,
     readme::STEP,
 ];

@@ -19,7 +19,7 @@ use super::reply::CallbackReply;
 use super::{Client, Inner, builder, headers, put};
 use crate::body::{Body, Lease, Source};
 use crate::callback::Callback;
-use crate::engine::Cancel;
+use crate::engine::{Cancel, Load};
 use crate::error::{Error, Result};
 use crate::options::UploadOptions;
 
@@ -287,6 +287,7 @@ impl Client {
             Err(error) => return done(Err(error)),
         };
         let inner = Arc::clone(&self.inner);
-        self.inner.engines.start(None, lease, |transport| run::run(inner, transport, plan), done);
+        let run = |transport| run::run(inner, transport, plan);
+        self.inner.engines.start(Load::Large, None, lease, run, done);
     }
 }

@@ -327,7 +327,7 @@ fn what_is_not_needed_is_not_asked_for_and_what_is_missing_is_named() {
 }
 
 #[test]
-fn a_busy_server_is_asked_again_until_it_is_no_longer_busy() {
+fn busy_service_is_retried() {
     let server = faulty_oss::start().unwrap();
     let client = client(&server.url());
     assert_eq!(put(&client, "busy/2/a").unwrap().text(), r#"{"Status":"OK"}"#);
@@ -340,7 +340,7 @@ fn a_busy_server_is_asked_again_until_it_is_no_longer_busy() {
 }
 
 #[test]
-fn a_lost_answer_ends_as_an_unknown_outcome_of_a_stored_object() {
+fn lost_answer_is_outcome_unknown() {
     let server = faulty_oss::start().unwrap();
     let client = client(&server.url());
     let error = put(&client, "lost/a").unwrap_err();

@@ -9,6 +9,7 @@ mod confirm;
 mod crc_vectors;
 mod end_to_end;
 mod faults;
+mod hostile;
 mod kills;
 mod layout;
 mod post_forms;

@@ -25,6 +25,16 @@ fn put(oss: &Rig, data: impl Into<Body>, retry: CallbackRetry) -> Result<(), Err
 }
 
 #[test]
+fn an_unknown_outcome_tells_what_is_stored() {
+    let oss = Rig::with(LOSE_ANSWER);
+    let error = put(&oss, "Hello OSS", CallbackRetry::IfNotStored).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+    assert!(error.stored() && error.etag().is_some() && !error.is_retryable(), "{error:?}");
+    assert_eq!(error.crc64(), Some(oss_callback::checksum::crc64(b"Hello OSS")));
+    assert!(error.to_string().contains("do not upload it again"), "{error}");
+}
+
+#[test]
 fn never_means_that_a_lost_answer_ends_the_call() {
     for (fault, callbacks) in [(LOSE_ANSWER, 1), (LOSE_REQUEST, 0)] {
         let oss = Rig::with(fault);

@@ -33,7 +33,7 @@ impl Bed {
         Bed { emulator, app: AppServer::start().unwrap() }
     }
 
-    pub fn builder(&self) -> ClientBuilder {
+    fn builder(&self) -> ClientBuilder {
         Client::builder()
             .endpoint(self.emulator.endpoint())
             .region(self.emulator.region())
@@ -54,7 +54,7 @@ impl Bed {
     }
 }
 
-pub fn faulty_client(server: &Server) -> Client {
+fn faulty_client(server: &Server) -> Client {
     Client::builder()
         .endpoint(server.url())
         .region("cn-hangzhou")
@@ -64,7 +64,7 @@ pub fn faulty_client(server: &Server) -> Client {
         .unwrap()
 }
 
-pub fn anywhere() -> Callback {
+fn anywhere() -> Callback {
     Callback::new("http://app.example.com/cb").unwrap()
 }
 

@@ -1,4 +1,5 @@
-//! The scenarios of `tests/scenarios.toml` about sources, uploads in parts, retries and credentials.
+//! The scenarios of `tests/scenarios.toml` about sources, uploads in parts and credentials; those about
+//! retries stand in `client_faults.rs`.
 
 use std::error::Error as _;
 use std::fs::File;
@@ -12,10 +13,9 @@ use oss_callback::{
     UploadRequest, checksum,
 };
 use oss_callback_emulator::Operation;
-use oss_callback_tests::faulty_oss;
 use oss_callback_tests::rig::{KEY, Rig};
 
-use crate::scenarios::{BUCKET, Bed, STS, anywhere, faulty_client};
+use crate::scenarios::{BUCKET, Bed, STS};
 use crate::uploads::{PACE, PART, PARTS, Place, cancelled_after, data, data_of, options, upload};
 
 const MIB: usize = 1 << 20;
@@ -236,30 +236,6 @@ fn cancelled_upload_leaves_no_parts() {
     assert!((3..PARTS).contains(&parts), "{parts} parts were sent");
     assert!(oss.uploads_left() == 0 && oss.count(Operation::AbortMultipartUpload) == 1);
     assert!(oss.object().is_none() && oss.callbacks() == 0);
-}
-
-#[test]
-fn busy_service_is_retried() {
-    let server = faulty_oss::start().unwrap();
-    let put = |client: Client, key| client.put_object_with_callback(BUCKET, key, "Hello OSS", &anywhere());
-    let reply = put(faulty_client(&server), "busy/2/a").unwrap();
-    assert_eq!(reply.text(), r#"{"Status":"OK"}"#);
-    let impatient = Client::builder().endpoint(server.url()).region("r").retries(0);
-    let impatient = impatient.access_key_id("id").access_key_secret("secret").build().unwrap();
-    let error = put(impatient, "busy/2/b").unwrap_err();
-    assert_eq!((error.kind(), error.status()), (ErrorKind::Service, Some(503)), "{error}");
-    assert!(!error.stored());
-}
-
-#[test]
-fn lost_answer_is_outcome_unknown() {
-    let server = faulty_oss::start().unwrap();
-    let put = faulty_client(&server).put_object_with_callback(BUCKET, "lost/a", "Hello OSS", &anywhere());
-    let error = put.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error}");
-    assert!(error.stored() && error.etag().is_some() && !error.is_retryable(), "{error:?}");
-    assert_eq!(error.crc64(), Some(checksum::crc64(b"Hello OSS")));
-    assert!(error.to_string().contains("do not upload it again"), "{error}");
 }
 
 #[test]
