@@ -20,7 +20,7 @@ type Progress struct {
 	// Parts that OSS has acknowledged; 0 for an upload in one request.
 	PartsDone int
 
-	// Parts of the whole; -1 if not known; 0 for an upload in one request.
+	// Parts of the whole; -1 if not known, and for an upload in one request.
 	PartsTotal int
 }
 

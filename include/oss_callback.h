@@ -805,7 +805,7 @@ typedef struct osscb_progress {
      */
     uint64_t parts_done;
     /**
-     * Parts of the whole; `OSSCB_UNKNOWN` if not known; 0 for an upload in one request.
+     * Parts of the whole; `OSSCB_UNKNOWN` if not known, and for an upload in one request.
      */
     uint64_t parts_total;
 } osscb_progress;

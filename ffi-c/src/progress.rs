@@ -19,7 +19,7 @@ pub struct osscb_progress {
     pub bytes_total: u64,
     /// Parts that OSS has acknowledged; 0 for an upload in one request.
     pub parts_done: u64,
-    /// Parts of the whole; `OSSCB_UNKNOWN` if not known; 0 for an upload in one request.
+    /// Parts of the whole; `OSSCB_UNKNOWN` if not known, and for an upload in one request.
     pub parts_total: u64,
 }
 

@@ -41,7 +41,7 @@ struct Progress {
     /// Parts that OSS has acknowledged; 0 for an upload in one request.
     std::uint64_t parts_done{};
 
-    /// Parts of the whole, where that is known; 0 for an upload in one request.
+    /// Parts of the whole, where that is known; none for an upload in one request.
     std::optional<std::uint64_t> parts_total{};
 };
 

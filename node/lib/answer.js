@@ -1,6 +1,6 @@
 'use strict'
 
-// Answers to OSS. What OSS accepts is the core's to know. Documentation: index.d.ts.
+// Answers to OSS. What OSS accepts is the core's to know. Documentation: receive.d.ts.
 
 const { isUint8Array } = require('node:util/types')
 const { fromFlat } = require('./arguments.js')

@@ -1,7 +1,7 @@
 'use strict'
 
 // Who sent a callback request, and what it says. The core decides; here are the functions of the user's that
-// it may have to wait for. Documentation: index.d.ts.
+// it may have to wait for. Documentation: receive.d.ts.
 
 const { clearTimeout, setTimeout } = require('node:timers')
 const { isAnyArrayBuffer, isUint8Array } = require('node:util/types')

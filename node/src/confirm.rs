@@ -54,10 +54,13 @@ pub fn client_confirm(
         let client = client.open()?;
         let event = CallbackEvent::parse(claims.as_bytes(), BodyType::Json, None)?;
         let call = Call::new(channel.listener(number));
-        let cancel = cancel.as_ref().map(|cancel| &cancel.inner);
-        client.start_confirm_until(&event, cancel, move |outcome| {
+        let done = move |outcome: oss_callback::Result<Confirmation>| {
             call.ends(outcome.map(|found| Either6::F(found.into())));
-        });
+        };
+        match cancel {
+            Some(cancel) => client.start_confirm_until(&event, &cancel.inner, done),
+            None => client.start_confirm(&event, done),
+        }
         Ok(())
     })
 }

@@ -41,19 +41,27 @@ mod _native {
     #[pymodule_export]
     use crate::progress::Progress;
     #[pymodule_export]
-    use crate::receive::{
-        CallbackEvent, Confirmation, Field, ImageInfo, Reply, Seal, Verifier, refusal, reply,
-    };
-    #[pymodule_export]
     use crate::reply::CallbackReply;
     #[pymodule_export]
     use crate::signer::{PresignedRequest, Signer};
+
+    /// The application server's side.
+    #[pymodule(gil_used = false)]
+    mod receive {
+        #[pymodule_export]
+        use crate::receive::{
+            CallbackEvent, Confirmation, Field, ImageInfo, Reply, Seal, Verifier, refusal, reply,
+        };
+    }
 
     use super::*;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         gate::install(module.py())?;
-        module.add("__version__", env!("CARGO_PKG_VERSION"))
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        // An extension is no package, in which an import would look for its submodules.
+        let modules = module.py().import("sys")?.getattr("modules")?;
+        modules.set_item("oss_callback._native.receive", module.getattr("receive")?)
     }
 }

@@ -8,6 +8,7 @@ import pydoc
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import oss_callback
@@ -78,16 +79,17 @@ def test_native_classes_show_their_arguments() -> None:
     assert "image_width=None" in str(inspect.signature(Callback.preview))
 
 
-def test_the_stub_documents_what_the_module_documents() -> None:
+@pytest.mark.parametrize(("module", "name"), [(_native, "__init__"), (_native.receive, "receive")])
+def test_the_stub_documents_what_the_module_documents(module: ModuleType, name: str) -> None:
     """The stub is what editors read, the module what `help()` reads."""
-    stub = ast.parse((Path(oss_callback.__file__).parent / "_native.pyi").read_text("utf-8"))
+    stub = ast.parse((Path(oss_callback.__file__).parent / f"_native/{name}.pyi").read_text("utf-8"))
     compared = 0
     for node in stub.body:
         if isinstance(node, ast.FunctionDef):
-            assert ast.get_docstring(node) == inspect.getdoc(getattr(_native, node.name)), node.name
+            assert ast.get_docstring(node) == inspect.getdoc(getattr(module, node.name)), node.name
         if not isinstance(node, ast.ClassDef):
             continue
-        cls = getattr(_native, node.name)
+        cls = getattr(module, node.name)
         assert ast.get_docstring(node) == inspect.getdoc(cls), node.name
         for member in node.body:
             if isinstance(member, ast.FunctionDef) and not member.name.startswith("__"):

@@ -77,14 +77,23 @@ impl Client {
         event: &CallbackEvent,
         done: impl FnOnce(Result<Confirmation>) + Send + 'static,
     ) {
-        self.start_confirm_until(event, None, done);
+        self.start_interruptibly(event, None, done);
     }
 
     /// [`start_confirm`](Client::start_confirm) that ends with kind `cancelled` once `cancel` says so.
     pub fn start_confirm_until(
         &self,
         event: &CallbackEvent,
-        cancel: Option<&Cancel>,
+        cancel: &Cancel,
+        done: impl FnOnce(Result<Confirmation>) + Send + 'static,
+    ) {
+        self.start_interruptibly(event, Some(cancel.clone()), done);
+    }
+
+    fn start_interruptibly(
+        &self,
+        event: &CallbackEvent,
+        cancel: Option<Cancel>,
         done: impl FnOnce(Result<Confirmation>) + Send + 'static,
     ) {
         let question = match Question::new(&self.inner, event) {
@@ -93,7 +102,7 @@ impl Client {
         };
         let inner = Arc::clone(&self.inner);
         let ask = |transport| async move { question.ask(&inner, transport).await };
-        self.inner.engines.start(Load::Small, cancel.cloned(), Lease::default(), ask, done);
+        self.inner.engines.start(Load::Small, cancel, Lease::default(), ask, done);
     }
 
     fn confirm_interruptibly(

@@ -38,19 +38,21 @@ from ._errors import (
     VerificationError,
 )
 from ._native import (
-    CallbackEvent,
     CallbackReply,
     Cancel,
-    Confirmation,
     Credentials,
-    Field,
-    ImageInfo,
     PresignedRequest,
     Progress,
-    Reply,
-    Seal,
     Signer,
     __version__,
+)
+from ._native.receive import (
+    CallbackEvent,
+    Confirmation,
+    Field,
+    ImageInfo,
+    Reply,
+    Seal,
     refusal,
     reply,
 )

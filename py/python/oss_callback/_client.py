@@ -15,15 +15,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Never, Self
 
-    from ._native import (
-        CallbackBase,
-        CallbackEvent,
-        CallbackReply,
-        Cancel,
-        Confirmation,
-        Credentials,
-        Progress,
-    )
+    from ._native import CallbackBase, CallbackReply, Cancel, Credentials, Progress
+    from ._native.receive import CallbackEvent, Confirmation
     from ._sources import _Source
 
 __all__ = ["Client"]

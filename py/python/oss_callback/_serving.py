@@ -13,7 +13,7 @@ from collections.abc import AsyncIterable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from ._errors import ArgumentTypeError, NetworkError, OssCallbackError, TimeoutError, VerificationError
-from ._native import CallbackEvent, Reply, refusal, reply
+from ._native.receive import CallbackEvent, Reply, refusal, reply
 
 __all__ = [
     "BODY_TIMEOUT",

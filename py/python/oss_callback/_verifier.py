@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from . import _native
+from ._native import receive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer, Never
 
-    from ._native import CallbackBase, CallbackEvent
+    from ._native import CallbackBase
+    from ._native.receive import CallbackEvent
 
     class _HasItems(Protocol):
         """A mapping, or a request's headers of any framework."""
@@ -116,7 +117,7 @@ class CallbackVerifier:
             "seal_secret": seal_secret,
         }
         given = options | unknown if unknown else options
-        self._native = _native.Verifier(given, callback, fetch_key, first_use)
+        self._native = receive.Verifier(given, callback, fetch_key, first_use)
 
     def verify(
         self,

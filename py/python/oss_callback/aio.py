@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Never, Self
 
-    from ._native import CallbackBase, CallbackEvent, CallbackReply, Confirmation, Credentials, Progress
+    from ._native import CallbackBase, CallbackReply, Credentials, Progress
+    from ._native.receive import CallbackEvent, Confirmation
     from ._sources import _AsyncSource
 
 __all__ = ["Client"]

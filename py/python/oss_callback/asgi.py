@@ -21,7 +21,7 @@ from urllib.parse import quote
 from . import _serving
 
 if TYPE_CHECKING:
-    from ._native import CallbackEvent, Reply
+    from ._native.receive import CallbackEvent, Reply
     from ._verifier import CallbackVerifier
 
 __all__ = ["CallbackApp", "target", "verify_request"]

@@ -27,7 +27,7 @@ from django.views.decorators.csrf import csrf_exempt  # type: ignore[import-unty
 from . import _serving, asgi, wsgi
 
 if TYPE_CHECKING:
-    from ._native import CallbackEvent, Reply
+    from ._native.receive import CallbackEvent, Reply
     from ._verifier import CallbackVerifier
 
 __all__ = ["callback_view", "verify_request"]

@@ -25,7 +25,7 @@ from werkzeug.exceptions import ClientDisconnected
 from . import _serving, wsgi
 
 if TYPE_CHECKING:
-    from ._native import CallbackEvent
+    from ._native.receive import CallbackEvent
     from ._verifier import CallbackVerifier
 
 __all__ = ["callback_view", "verify_request"]

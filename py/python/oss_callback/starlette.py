@@ -27,7 +27,7 @@ from . import _serving
 from .asgi import target
 
 if TYPE_CHECKING:
-    from ._native import CallbackEvent
+    from ._native.receive import CallbackEvent
     from ._verifier import CallbackVerifier
 
 __all__ = ["callback_endpoint", "verify_request"]

@@ -24,7 +24,7 @@ from urllib.parse import quote
 from . import _serving
 
 if TYPE_CHECKING:
-    from ._native import CallbackEvent
+    from ._native.receive import CallbackEvent
     from ._verifier import CallbackVerifier
 
 __all__ = ["CallbackApp", "headers", "read_body", "target", "verify_request"]

@@ -22,7 +22,7 @@ use crate::handles::Live;
 use crate::{callback, convert, gate, options};
 
 /// What a CallbackVerifier is made of.
-#[pyclass(frozen, module = "oss_callback._native")]
+#[pyclass(frozen, module = "oss_callback._native.receive")]
 pub(crate) struct Verifier {
     inner: CallbackVerifier,
     fetch_key: Option<Py<PyAny>>,

@@ -91,18 +91,7 @@ pub struct Api {
     pub options: Vec<ApiOption>,
 }
 
-/// Groups that a language does not have yet. It takes them in when it gets the calls that need them;
-/// until then its tests look at the rest of the list.
-const NOT_YET: &[(&str, &[&str])] = &[];
-
 impl Api {
-    /// The options that a language has.
-    pub fn options_in(&self, language: &str) -> impl Iterator<Item = &ApiOption> {
-        let missing =
-            NOT_YET.iter().find(|(name, _)| *name == language).map_or(&[][..], |(_, groups)| groups);
-        self.options.iter().filter(move |option| !missing.contains(&option.group.as_str()))
-    }
-
     pub fn load(root: &Path) -> Result<Api, String> {
         let errors: ErrorsFile = read(&root.join("api/errors.toml"))?;
         let options: OptionsFile = read(&root.join("api/options.toml"))?;

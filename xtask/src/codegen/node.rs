@@ -18,7 +18,7 @@ export type Pairs = Readonly<Record<string, string>> | Iterable<readonly [string
 pub fn types(api: &Api) -> Output {
     let mut out = HEAD.to_owned();
     let mut enums = BTreeSet::new();
-    for option in api.options_in("node") {
+    for option in &api.options {
         // Several options may share one.
         if let Some(name) = option.enum_name.as_ref().filter(|name| enums.insert(name.as_str())) {
             doc(&mut out, "", &format!("Values of `{}`.", property(option)));
@@ -213,7 +213,7 @@ mod tests {
         let text = types(&api).text;
         let count = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
         assert_eq!(count("  readonly kind"), api.kinds.len());
-        assert_eq!(text.matches("@defaultValue").count(), api.options_in("node").count());
+        assert_eq!(text.matches("@defaultValue").count(), api.options.len());
         assert!(text.contains("  readTimeoutMs?: number | undefined\n"));
         assert!(
             text.contains("  readonly ossCode?: string\n") && text.contains("  readonly stored: boolean\n")

@@ -225,7 +225,7 @@ mod tests {
             assert_eq!(open, None, "{}", output.path);
         }
         let all: String = outputs.into_iter().map(|output| output.text).collect();
-        for option in api.options_in("python") {
+        for option in &api.options {
             assert!(all.contains(&format!("\n        {}: ", option.name)), "{}", option.name);
         }
     }

@@ -233,7 +233,7 @@ fn names(root: &Path) -> Result<(), String> {
     let (c, cpp) = (read(header::PATH)?, read("include/oss_callback/generated.hpp")?);
     let api = Api::load(root)?;
     let mut missing = Vec::new();
-    for option in api.options_in("c") {
+    for option in &api.options {
         let setter = match &option.singular {
             Some(singular) => format!("osscb_{}_options_add_{singular}(", option.group),
             None => format!("osscb_{}_options_set_{}", option.group, option.name),

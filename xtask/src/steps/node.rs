@@ -3,6 +3,7 @@
 //!
 //! What is tested is built without optimisation; that changes no behaviour and saves minutes.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::peers::install_once;
@@ -60,11 +61,11 @@ fn types(run: &Run, project: &Path) -> Result<(), String> {
         copy_into(project, &here.join("types").join(name))?;
     }
     let package = project.join("node_modules/oss-callback");
-    for name in ["package.json", "index.d.ts", "index.d.mts", "generated.d.ts"] {
-        copy_into(&package, &run.root.join("node").join(name))?;
-    }
-    for name in ["express", "fastify", "http", "koa", "shared", "web"] {
-        copy_into(&package.join("adapters"), &run.root.join(format!("node/adapters/{name}.d.ts")))?;
+    // What an earlier run left would hide that something is gone.
+    let _ = std::fs::remove_dir_all(&package);
+    copy_into(&package, &run.root.join("node/package.json"))?;
+    for (folder, name) in type_files(&run.root.join("node"))? {
+        copy_into(&package.join(folder), &run.root.join("node").join(folder).join(name))?;
     }
     for config in ["tsconfig.json", "frameworks.json"] {
         let mut tsc = run.command("node");
@@ -72,6 +73,22 @@ fn types(run: &Run, project: &Path) -> Result<(), String> {
         run.prepare(tsc)?;
     }
     Ok(())
+}
+
+/// The folder and name of each file of types.
+fn type_files(package: &Path) -> Result<Vec<(&'static str, OsString)>, String> {
+    let mut files = Vec::new();
+    for folder in ["", "adapters"] {
+        let path = package.join(folder);
+        let entries = std::fs::read_dir(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let names = entries.flatten().map(|entry| entry.file_name());
+        let types = |name: &OsString| {
+            let name = name.to_string_lossy();
+            name.ends_with(".d.ts") || name.ends_with(".d.mts")
+        };
+        files.extend(names.filter(types).map(|name| (folder, name)));
+    }
+    Ok(files)
 }
 
 /// A program far from the tree, with the package installed by nothing but its path, and then by what
@@ -91,6 +108,12 @@ fn install_from_the_tree(run: &mut Run) -> Result<(), String> {
             let mut install = npm(run, &["install"]);
             install.arg(&package).current_dir(&outside).env(DEV.0, DEV.1);
             run.prepare(install)?;
+            for (folder, name) in type_files(&run.root.join("node"))? {
+                let file = outside.join("node_modules/oss-callback").join(folder).join(name);
+                if !file.exists() {
+                    return Err(format!("{} was not installed", file.display()));
+                }
+            }
             for (file, text) in [("program.mjs", ESM), ("program.cjs", COMMON_JS)] {
                 write(&outside.join(file), &format!("{text}{PROGRAM}"))?;
                 let mut program = run.command("node");

@@ -94,7 +94,7 @@ fn install_from_the_tree(run: &mut Run) -> Result<(), String> {
 const PROGRAM: &str = r#"import pathlib, oss_callback
 from oss_callback import Callback, CallbackVerifier, Client, Signer, aio, asgi, wsgi
 folder = pathlib.Path(oss_callback.__file__).parent
-assert (folder / "py.typed").exists() and (folder / "_native.pyi").exists()
+assert (folder / "py.typed").exists() and (folder / "_native/receive.pyi").exists()
 assert Callback("https://app.example.com/cb", vars={"order": "42"}).encoded_vars
 assert CallbackVerifier(bucket="examplebucket").max_body and asgi.CallbackApp and wsgi.CallbackApp
 assert Signer("id", "secret", region="cn-hangzhou").sign("GET", bucket="examplebucket")

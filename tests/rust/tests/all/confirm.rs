@@ -130,7 +130,7 @@ fn callers_with_an_event_loop_are_told_of_the_outcome() {
     let (done, outcome) = mpsc::channel();
     let cancel = Cancel::new();
     cancel.cancel();
-    client.start_confirm_until(&event("bucket=b-1&object=k&size=9"), Some(&cancel), move |result| {
+    client.start_confirm_until(&event("bucket=b-1&object=k&size=9"), &cancel, move |result| {
         done.send(result.map_err(|e| e.kind())).unwrap();
     });
     assert_eq!(outcome.recv_timeout(Duration::from_secs(10)).unwrap(), Err(ErrorKind::Cancelled));
