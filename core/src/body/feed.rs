@@ -73,7 +73,7 @@ fn read(mut recipe: Recipe, sender: &mpsc::Sender<Result<Piece>>) -> Result<()> 
         let left = recipe.length.map(|length| length - done);
         let wanted = left.map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES as u64) as usize);
         let mut buffer = buffers.take();
-        let got = (recipe.fill)(&mut buffer.bytes[..wanted]).map_err(|e| unreadable(&e, done))?;
+        let got = (recipe.fill)(&mut buffer.bytes[..wanted]).map_err(|e| unreadable(e, done))?;
         buffer.filled = got;
         done += got as u64;
         if recipe.length.is_none() && done > recipe.limit {
@@ -103,9 +103,10 @@ fn read(mut recipe: Recipe, sender: &mpsc::Sender<Result<Piece>>) -> Result<()> 
     }
 }
 
-pub(super) fn unreadable(error: &std::io::Error, at: u64) -> Error {
+pub(super) fn unreadable(error: std::io::Error, at: u64) -> Error {
     Error::new(ErrorKind::Source, format!("the source cannot be read after {at} bytes: {error}"))
         .with_hint("Nothing was stored.")
+        .with_source(error)
 }
 
 pub(super) fn other_length(announced: u64, found: u64) -> Error {

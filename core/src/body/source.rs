@@ -138,7 +138,7 @@ impl FileSource {
             let wanted = (length - done).min(PIECE_BYTES as u64) as usize;
             let at = self.start + offset + done;
             let got = fill(|rest, part| read_at(&self.file, rest, at + part as u64), &mut buffer[..wanted])
-                .map_err(|e| feed::unreadable(&e, offset + done))?;
+                .map_err(|e| feed::unreadable(e, offset + done))?;
             if got < wanted {
                 return Err(feed::other_length(self.length, offset + done + got as u64));
             }
@@ -174,7 +174,7 @@ pub(crate) fn feed_stream(reader: Reader, length: Option<u64>, limit: u64) -> Re
             match fill(|rest, _| reader.read(rest), &mut [0]) {
                 Ok(0) => Ok(()),
                 Ok(_) => Err(feed::too_long(length)),
-                Err(error) => Err(feed::unreadable(&error, length)),
+                Err(error) => Err(feed::unreadable(error, length)),
             }
         }),
     })
@@ -184,7 +184,7 @@ pub(crate) fn feed_stream(reader: Reader, length: Option<u64>, limit: u64) -> Re
 pub(crate) fn read_some(reader: &mut dyn Read, length: u64, at: u64) -> Result<Vec<u8>> {
     // Enough for a usual part; one that is larger grows only if the stream is that long.
     let mut bytes = Vec::with_capacity(length.min(8 * 1024 * 1024) as usize);
-    reader.take(length).read_to_end(&mut bytes).map_err(|e| feed::unreadable(&e, at))?;
+    reader.take(length).read_to_end(&mut bytes).map_err(|e| feed::unreadable(e, at))?;
     Ok(bytes)
 }
 
@@ -223,5 +223,26 @@ struct Shared(Arc<File>);
 impl Read for Shared {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         (&*self.0).read(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_reader_is_the_cause() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::Error::other("the disk is on fire"))
+            }
+        }
+        let error = read_some(&mut Broken, 10, 7).unwrap_err();
+        assert_eq!(error.message(), "the source cannot be read after 7 bytes: the disk is on fire");
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>()).unwrap();
+        assert_eq!(cause.to_string(), "the disk is on fire");
     }
 }

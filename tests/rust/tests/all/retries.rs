@@ -210,35 +210,6 @@ fn a_source_of_another_length_stores_nothing() {
 }
 
 #[test]
-fn broken_source_is_a_source_error() {
-    struct Fails(u8, bool);
-    impl Read for Fails {
-        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-            self.0 += 1;
-            match (self.0, self.1) {
-                (200.., true) => panic!("as planned"),
-                (200.., false) => Err(std::io::Error::other("the tape is torn")),
-                _ => Ok(buffer.len().min(4096)),
-            }
-        }
-    }
-    for (panics, says) in [(false, "torn"), (true, "panicked")] {
-        let oss = Rig::start();
-        let body = Body::reader(Fails(0, panics), None);
-        let error = put(&oss, body, CallbackRetry::IfNotStored).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Source);
-        assert!(error.to_string().contains(says), "{error}");
-        assert!(oss.object().is_none());
-    }
-    let missing = std::path::Path::new("/no/such/file");
-    let oss = Rig::start();
-    let error = put(&oss, missing, CallbackRetry::IfNotStored).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Source);
-    assert!(error.to_string().contains("/no/such/file"), "{error}");
-    assert_eq!(oss.count(Operation::PutObject), 0);
-}
-
-#[test]
 fn a_stream_that_was_read_in_part_is_not_retried_and_the_error_says_so() {
     let oss = Rig::with("close request=100000 on=PutObject");
     let error = put(&oss, portions(None), CallbackRetry::IfNotStored).unwrap_err();

@@ -1,4 +1,5 @@
-//! The scenarios of `tests/scenarios.toml`, in Rust. The other languages show the same ones, each in its
+//! The scenarios of `tests/scenarios.toml`, in Rust; those about large uploads and about receiving are in
+//! `scenarios_upload.rs` and `scenarios_receive.rs`. The other languages show the same ones, each in its
 //! own folder below `tests/`; `scenario_list.rs` sees to it that none is missing.
 
 use std::time::{Duration, Instant};
@@ -14,16 +15,16 @@ use oss_callback_tests::{faulty_oss, http::Server};
 use serde_json::{Value, json};
 
 /// What the `testbed` command gives the other languages.
-struct Bed {
-    emulator: Emulator,
-    app: AppServer,
+pub struct Bed {
+    pub emulator: Emulator,
+    pub app: AppServer,
 }
 
-const BUCKET: &str = "examplebucket";
-const STS: (&str, &str, &str) = ("STS.TestbedKeyId", "TestbedStsSecret", "TestbedSecurityToken");
+pub const BUCKET: &str = "examplebucket";
+pub const STS: (&str, &str, &str) = ("STS.TestbedKeyId", "TestbedStsSecret", "TestbedSecurityToken");
 
 impl Bed {
-    fn new() -> Bed {
+    pub fn new() -> Bed {
         let emulator = Emulator::builder()
             .access_key(AccessKey::new("TestbedKeyId", "TestbedKeySecret"))
             .access_key(AccessKey::temporary(STS.0, STS.1, STS.2, None))
@@ -40,7 +41,7 @@ impl Bed {
             .access_key_secret(self.emulator.access_key_secret())
     }
 
-    fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         self.builder().build().unwrap()
     }
 
