@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 import urllib.request
@@ -34,6 +35,9 @@ NAMES = [
     "FAULTY_ENDPOINT",
     "DEAD_ENDPOINT",
 ]
+# A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = Path(__file__).parents[2]
 BUCKET = "examplebucket"
 
