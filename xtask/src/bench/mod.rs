@@ -239,7 +239,8 @@ impl<'a> Bench<'a> {
     fn interpreter(&mut self, who: &'static str) -> Result<Command, String> {
         let inner = match who {
             "bare-python" => {
-                return self.exec("python3", &["-B", "-c", "pass"], &["n=5".into(), "warm=1".into()]);
+                let python = programs::interpreter().display().to_string();
+                return self.exec(&python, &["-B", "-c", "pass"], &["n=5".into(), "warm=1".into()]);
             }
             "bare-node" => return self.exec("node", &["-e", "0"], &["n=5".into(), "warm=1".into()]),
             who => self.programs.command(who, "import", &[])?,

@@ -75,7 +75,7 @@ impl<'a> Programs<'a> {
         let made = self.made[maker].clone()?;
         let mut command = match maker {
             "python" => {
-                let mut python = self.run.command("python3");
+                let mut python = self.run.command(interpreter());
                 python.env("PYTHONPATH", made).arg("-B").arg(self.here().join("python/driver.py"));
                 python
             }
@@ -247,4 +247,12 @@ fn copy_files(from: &Path, to: &Path) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The interpreter itself: `python3` may be a script of a version manager, which takes its own time.
+pub fn interpreter() -> PathBuf {
+    let asked = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output();
+    let named = asked.ok().and_then(|output| String::from_utf8(output.stdout).ok());
+    let path = named.map(|name| PathBuf::from(name.trim())).filter(|path| path.is_file());
+    path.unwrap_or_else(|| PathBuf::from("python3"))
 }
