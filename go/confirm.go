@@ -94,7 +94,7 @@ func (c *Client) Confirm(ctx context.Context, event *CallbackEvent) (*Confirmati
 
 // Answer is an HTTP answer to a callback request: send status, headers and body as they are.
 type Answer struct {
-	// HTTP status: 200, or 403 for a refusal.
+	// HTTP status: 200; 403 for a refusal, 500 where a handler failed.
 	Status int
 
 	// Content-Type and Content-Length, which OSS demands.
@@ -123,6 +123,11 @@ func NewAnswer(json []byte) (*Answer, error) {
 // a forger learns nothing from it.
 func Refusal() *Answer {
 	return takeAnswer(C.osscb_answer_new_refusal())
+}
+
+// brokenAnswer is for a callback that did verify, but could not be acted on: status 500.
+func brokenAnswer() *Answer {
+	return takeAnswer(C.osscb_answer_new_failure())
 }
 
 // takeAnswer copies C's answer, and frees that.

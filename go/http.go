@@ -101,7 +101,5 @@ func answerOf(answer any) (*Answer, error) {
 
 func broken(w http.ResponseWriter, r *http.Request, err error) {
 	slog.ErrorContext(r.Context(), "callback not answered", "error", err)
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusInternalServerError)
-	_, _ = io.WriteString(w, `{"error":"the callback could not be handled"}`)
+	brokenAnswer().Send(w)
 }

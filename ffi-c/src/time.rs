@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::guard::Failure;
 
 /// `OSSCB_NOW`.
-const NOW: i64 = i64::MIN;
+pub(crate) const NOW: i64 = i64::MIN;
 
 pub(crate) fn moment(time: i64) -> Result<SystemTime, Failure> {
     if time == NOW {

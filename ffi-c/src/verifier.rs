@@ -12,7 +12,7 @@ use crate::guard::{Failure, Out, free, handle, read, status};
 use crate::library::Live;
 use crate::options::built;
 use crate::text::{array, bytes, osscb_pair, osscb_str};
-use crate::time::moment;
+use crate::time::{NOW, moment};
 use crate::verifier_options::osscb_verifier_options;
 
 /// Verifies callback requests. Any number of threads may use one at once.
@@ -113,21 +113,21 @@ pub unsafe extern "C" fn osscb_verifier_verify(
     event: *mut *mut osscb_event,
     error: *mut *mut osscb_error,
 ) -> osscb_status {
-    let work = || {
-        let out = Out::new(event, "event")?;
-        // SAFETY: NULL or a live handle, and the request is lent for this call.
-        let (verifier, request) = unsafe {
-            // A verifier of our own: the handle may be freed while the call runs.
-            let verifier = handle(verifier, "verifier")?.verifier.clone();
-            (verifier, Request::lent(method, target, (headers, headers_count), (body, body_len))?)
-        };
-        let event = verifier.verify(&request.method, &request.target, request.headers(), request.body)?;
-        // SAFETY: the caller lets us write there.
-        unsafe { out.give(osscb_event::new(event)) };
-        Ok(())
-    };
-    // SAFETY: NULL, or the caller lets us write there.
-    unsafe { status(error, work) }
+    // SAFETY: the caller's promises are the same.
+    unsafe {
+        osscb_verifier_verify_at(
+            verifier,
+            method,
+            target,
+            headers,
+            headers_count,
+            body,
+            body_len,
+            NOW,
+            event,
+            error,
+        )
+    }
 }
 
 /// `osscb_verifier_verify` at a given time, which only a seal's expiry depends on.
