@@ -8,6 +8,7 @@
 
 mod background;
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -173,8 +174,12 @@ impl Engines {
             None => Engine::new((self.make)(Driven::ByCalls)?)?,
         };
         let runtime = engine.runtime.as_ref().expect("present until dropped");
-        let work = call(Arc::clone(&engine.transport));
-        let outcome = runtime.block_on(until_interrupted(interrupt, until_cancelled(cancel, work)));
+        // Pinned before it is wrapped: each layer would hold it twice over, and move it into place.
+        let outcome = {
+            let work = pin!(call(Arc::clone(&engine.transport)));
+            let work = pin!(until_cancelled(cancel, work));
+            runtime.block_on(until_interrupted(interrupt, work))
+        };
         // After a timeout, a cancellation or a broken connection something may still be under way
         // in the engine; and so it is while data of the call is held, which the caller may have lent
         // for the call only. Such an engine goes, with its connections and all that they hold.

@@ -1,10 +1,11 @@
-//! A source that is read while it is sent: a thread reads pieces ahead through a bounded channel, and
-//! sums them while they are in the cache.
+//! A source that is read while it is sent, and summed while its pieces are in the cache: by a thread that
+//! reads ahead through a bounded channel, or by the sender itself, where that is all it has to do.
 //!
 //! Memory is bounded by [`AHEAD`] pieces and the ones in the sender's hands, whatever the source's length.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -31,7 +32,23 @@ pub(crate) struct Piece {
 pub(crate) struct Feed {
     /// Bytes that will come, where that is known: not one less or more does.
     pub length: Option<u64>,
-    pub pieces: mpsc::Receiver<Result<Piece>>,
+    pieces: Pieces,
+}
+
+#[derive(Debug)]
+enum Pieces {
+    Ahead(mpsc::Receiver<Result<Piece>>),
+    Here(Box<Reading>),
+}
+
+impl Feed {
+    /// The next piece. `None` at the end, and after an error.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Piece>>> {
+        match &mut self.pieces {
+            Pieces::Ahead(pieces) => pieces.poll_recv(context),
+            Pieces::Here(reading) => Poll::Ready(reading.next()),
+        }
+    }
 }
 
 /// Fills a buffer as far as the source goes; less than the whole buffer means that it ends there.
@@ -46,6 +63,11 @@ pub(super) struct Recipe {
     /// Looked at when the last piece has been read and before it is passed on, so that a source that
     /// turns out wrong leaves a request that was never whole.
     pub check: Box<dyn FnMut() -> Result<()> + Send>,
+}
+
+/// Has the sender read, for which it blocks: for files, on a thread that does nothing else.
+pub(super) fn here(recipe: Recipe) -> Feed {
+    Feed { length: recipe.length, pieces: Pieces::Here(Box::new(Reading::new(recipe))) }
 }
 
 /// Starts to read.
@@ -64,42 +86,73 @@ pub(super) fn start(recipe: Recipe) -> Result<Feed> {
             }
         })
         .map_err(|e| Error::new(ErrorKind::Source, format!("no thread could be started: {e}")))?;
-    Ok(Feed { length, pieces })
+    Ok(Feed { length, pieces: Pieces::Ahead(pieces) })
 }
 
-fn read(mut recipe: Recipe, sender: &mpsc::Sender<Result<Piece>>) -> Result<()> {
-    let (buffers, mut crc, mut done) = (Buffers::new(), Crc64::new(), 0_u64);
-    loop {
-        let left = recipe.length.map(|length| length - done);
+fn read(recipe: Recipe, sender: &mpsc::Sender<Result<Piece>>) -> Result<()> {
+    let mut reading = Reading::new(recipe);
+    while let Some(piece) = reading.next() {
+        if sender.blocking_send(Ok(piece?)).is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// A source, and how far it is read.
+struct Reading {
+    recipe: Recipe,
+    buffers: Buffers,
+    crc: Crc64,
+    done: u64,
+    ended: bool,
+}
+
+impl std::fmt::Debug for Reading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reading").field("done", &self.done).finish_non_exhaustive()
+    }
+}
+
+impl Reading {
+    fn new(recipe: Recipe) -> Reading {
+        Reading { recipe, buffers: Buffers::new(), crc: Crc64::new(), done: 0, ended: false }
+    }
+
+    /// The next piece, never an empty one. `None` at the end, and after an error.
+    fn next(&mut self) -> Option<Result<Piece>> {
+        if self.ended {
+            return None;
+        }
+        let read = self.read();
+        self.ended |= read.is_err();
+        read.map(|piece| (!piece.bytes.is_empty()).then_some(piece)).transpose()
+    }
+
+    fn read(&mut self) -> Result<Piece> {
+        let Reading { recipe, buffers, crc, done, ended } = self;
+        let left = recipe.length.map(|length| length - *done);
         let wanted = left.map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES as u64) as usize);
         let mut buffer = buffers.take();
-        let got = (recipe.fill)(&mut buffer.bytes[..wanted]).map_err(|e| unreadable(e, done))?;
+        let got = (recipe.fill)(&mut buffer.bytes[..wanted]).map_err(|e| unreadable(e, *done))?;
         buffer.filled = got;
-        done += got as u64;
-        if recipe.length.is_none() && done > recipe.limit {
+        *done += got as u64;
+        if recipe.length.is_none() && *done > recipe.limit {
             return Err(Error::new(
                 ErrorKind::Source,
                 format!("the source is longer than the {} bytes that one request takes", recipe.limit),
             ));
         }
-        let last = match recipe.length {
-            Some(length) if got < wanted => return Err(other_length(length, done)),
-            Some(length) => done == length,
+        *ended = match recipe.length {
+            Some(length) if got < wanted => return Err(other_length(length, *done)),
+            Some(length) => *done == length,
             None => got < wanted,
         };
-        if last {
+        if *ended {
             (recipe.check)()?;
         }
-        if got > 0 {
-            crc.update(&buffer.bytes[..got]);
-            let piece = Piece { bytes: Bytes::from_owner(buffer), crc64: crc.value() };
-            if sender.blocking_send(Ok(piece)).is_err() {
-                return Ok(());
-            }
-        }
-        if last {
-            return Ok(());
-        }
+        crc.update(&buffer.bytes[..got]);
+        Ok(Piece { bytes: Bytes::from_owner(buffer), crc64: crc.value() })
     }
 }
 

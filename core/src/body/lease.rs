@@ -13,6 +13,12 @@ use super::{Reader, Source};
 pub(crate) struct Lease(Arc<()>);
 
 impl Lease {
+    /// A lease on bytes.
+    pub fn on(bytes: Bytes) -> (Bytes, Lease) {
+        let lease = Lease::default();
+        (Bytes::from_owner(Leased { bytes, _lease: Arc::clone(&lease.0) }), lease)
+    }
+
     pub fn is_held(&self) -> bool {
         Arc::strong_count(&self.0) > 1
     }
@@ -22,18 +28,18 @@ impl Source {
     /// The same data, and a lease that tells whether any part of it is still held somewhere: bytes, or a
     /// stream that is not read to its end. Pieces of a file are the library's own, and never held.
     pub fn leased(self) -> (Source, Lease) {
-        let lease = Lease::default();
-        let source = match self {
+        match self {
             Source::Bytes(bytes) => {
-                Source::Bytes(Bytes::from_owner(Leased { bytes, _lease: Arc::clone(&lease.0) }))
+                let (bytes, lease) = Lease::on(bytes);
+                (Source::Bytes(bytes), lease)
             }
             Source::Stream { reader, length } => {
+                let lease = Lease::default();
                 let reader = Box::new(LeasedReader { reader, _lease: Arc::clone(&lease.0) });
-                Source::Stream { reader, length }
+                (Source::Stream { reader, length }, lease)
             }
-            file => file,
-        };
-        (source, lease)
+            file => (file, Lease::default()),
+        }
     }
 }
 

@@ -114,11 +114,20 @@ impl FileSource {
         Ok(())
     }
 
-    /// Reads a range while it is sent. The whole file must be unchanged at its end.
-    pub fn feed(self: &Arc<Self>, offset: u64, length: u64) -> Result<Feed> {
+    /// Reads a range while it is sent, by a thread of its own. The whole file must be unchanged at its end.
+    pub fn feed_ahead(self: &Arc<Self>, offset: u64, length: u64) -> Result<Feed> {
+        feed::start(self.recipe(offset, length))
+    }
+
+    /// The same, read by the thread that sends it.
+    pub fn feed_here(self: &Arc<Self>, offset: u64, length: u64) -> Feed {
+        feed::here(self.recipe(offset, length))
+    }
+
+    fn recipe(self: &Arc<Self>, offset: u64, length: u64) -> Recipe {
         let (file, mut at) = (Arc::clone(self), self.start + offset);
         let whole = Arc::clone(self);
-        feed::start(Recipe {
+        Recipe {
             length: Some(length),
             limit: length,
             fill: Box::new(move |buffer| {
@@ -127,7 +136,7 @@ impl FileSource {
                 Ok(got)
             }),
             check: Box::new(move || whole.check_unchanged()),
-        })
+        }
     }
 
     /// Reads a range and gives `take` its pieces.

@@ -81,13 +81,13 @@ impl ClientBuilder {
             }
         };
         let connect_timeout = positive("connect_timeout", self.connect_timeout)?.unwrap_or(CONNECT_TIMEOUT);
-        let http = HttpConfig {
+        let http = Arc::new(HttpConfig {
             https: endpoint.is_https(),
             connect_timeout,
             user_agent: user_agent(self.user_agent.as_deref())?,
             proxy: proxy(self.proxy.as_deref(), &endpoint)?,
             tls: TlsSettings::new(self.ca_certificates.as_deref())?,
-        };
+        });
         let addressing = self.addressing.unwrap_or(Addressing::Auto);
         let signing_region = region.clone().filter(|_| signature_version == SignatureVersion::V4);
         let signers = self.signers(environment, &http, move |credentials| match &signing_region {

@@ -60,7 +60,8 @@ pub(super) async fn send(
             Step::Look => {
                 let (bucket, key) = (bucket.unwrap_or_default(), key.unwrap_or_default());
                 let sought = Sought { bucket, key, crc64: sent(outgoing.crc64()), since: Some(since) };
-                let looking = look(client, transport, &sought);
+                // Rare, and large.
+                let looking = Box::pin(look(client, transport, &sought));
                 match tokio::time::timeout_at(budget.deadline.at, looking).await {
                     Ok(Found::Stored(object)) => return Err(outcome_unknown(object, failed.error)),
                     Ok(Found::NotStored) => {}

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::time::Instant;
 
 use super::{Inner, answer};
-use crate::body::{FileSource, PIECE_BYTES, Source, feed_stream};
+use crate::body::{FileSource, Lease, PIECE_BYTES, Source, feed_stream};
 use crate::encode::push_query;
 use crate::endpoint::Target;
 use crate::engine::Load;
@@ -91,12 +91,30 @@ impl Budget {
 /// The data of one request, however often it is sent.
 pub(super) struct Parcel {
     data: Data,
-    /// The sending under way, for whoever wants to see how far it is.
-    current: Mutex<Weak<Outgoing>>,
+    gauge: Gauge,
+}
+
+/// Tells how far the sending of a parcel is.
+#[derive(Clone, Default)]
+pub(super) struct Gauge(Arc<Mutex<Weak<Outgoing>>>);
+
+impl Gauge {
+    fn set(&self, outgoing: &Arc<Outgoing>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(outgoing);
+    }
+
+    /// Bytes handed to the connection in the sending under way.
+    pub fn taken(&self) -> u64 {
+        let current = self.0.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        current.map_or(0, |outgoing| outgoing.taken())
+    }
 }
 
 enum Data {
     Bytes(Bytes),
+    /// Read ahead while it is sent.
+    File(Arc<FileSource>),
+    /// Read by the thread that sends it, and has nothing else to do.
     Range {
         file: Arc<FileSource>,
         offset: u64,
@@ -108,14 +126,14 @@ enum Data {
 
 impl Parcel {
     fn new(data: Data) -> Parcel {
-        Parcel { data, current: Mutex::default() }
+        Parcel { data, gauge: Gauge::default() }
     }
 
     /// All of a source.
     pub fn whole(source: Source) -> Result<Parcel> {
         Ok(match source {
             Source::Bytes(bytes) => Parcel::of_bytes(bytes),
-            Source::File(file) => Parcel::of_range(Arc::clone(&file), 0, file.length),
+            Source::File(file) => Parcel::new(Data::File(file)),
             Source::Stream { reader, length } => {
                 let feed = feed_stream(reader, length, REQUEST_BYTES_MAX)?;
                 Parcel::new(Data::Stream(Outgoing::of_feed(feed)))
@@ -127,6 +145,7 @@ impl Parcel {
         Parcel::new(Data::Bytes(bytes))
     }
 
+    /// A part of a file, to be sent by a thread of its own.
     pub fn of_range(file: Arc<FileSource>, offset: u64, length: u64) -> Parcel {
         Parcel::new(Data::Range { file, offset, length })
     }
@@ -139,18 +158,29 @@ impl Parcel {
     pub fn outgoing(&self) -> Result<Option<Arc<Outgoing>>> {
         let outgoing = match &self.data {
             Data::Bytes(bytes) => Outgoing::new(bytes.clone()),
-            Data::Range { file, offset, length } => Outgoing::of_feed(file.feed(*offset, *length)?),
+            Data::File(file) => Outgoing::of_feed(file.feed_ahead(0, file.length)?),
+            Data::Range { file, offset, length } => Outgoing::of_feed(file.feed_here(*offset, *length)),
             Data::Stream(outgoing) if outgoing.taken() == 0 => Arc::clone(outgoing),
             Data::Stream(_) => return Ok(None),
         };
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&outgoing);
+        self.gauge.set(&outgoing);
         Ok(Some(outgoing))
     }
 
-    /// Bytes handed to the connection in the sending under way.
-    pub fn taken(&self) -> u64 {
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
-        current.map_or(0, |outgoing| outgoing.taken())
+    /// For whoever wants to see how far its sending is.
+    pub fn gauge(&self) -> Gauge {
+        self.gauge.clone()
+    }
+
+    /// The same, and a lease that tells whether its bytes are still held when it is gone.
+    pub fn leased(self) -> (Parcel, Lease) {
+        match self.data {
+            Data::Bytes(bytes) => {
+                let (bytes, lease) = Lease::on(bytes);
+                (Parcel { data: Data::Bytes(bytes), ..self }, lease)
+            }
+            data => (Parcel { data, ..self }, Lease::default()),
+        }
     }
 
     /// How much work sending it is.
@@ -173,6 +203,7 @@ impl Parcel {
     pub fn scan(&self, mut take: impl FnMut(&[u8])) -> Result<()> {
         match &self.data {
             Data::Bytes(bytes) => take(bytes),
+            Data::File(file) => file.scan(0, file.length, take)?,
             Data::Range { file, offset, length } => file.scan(*offset, *length, take)?,
             Data::Stream(_) => return Err(Error::new(ErrorKind::Bug, "a stream cannot be read twice")),
         }
@@ -238,11 +269,12 @@ impl Call {
     ) -> Result<T, Failed> {
         let signer = client.signers.current().await.map_err(Failed::settled)?;
         let signed = signer.sign(&self.sign, client.clock.now()).map_err(Failed::settled)?;
-        let headers = self.sign.headers.iter().cloned().chain(signed.headers);
         let request = Request {
             method: self.method.clone(),
-            url: address(&self.target, &self.sign.query),
-            headers: header_map(headers).map_err(Failed::settled)?,
+            scheme: self.target.scheme,
+            authority: self.target.authority.clone(),
+            path: path_and_query(&self.target, &self.sign.query),
+            headers: header_map(&[&self.sign.headers, &signed.headers]).map_err(Failed::settled)?,
             body: Arc::clone(outgoing),
             idle_timeout,
         };
@@ -330,21 +362,34 @@ fn used_up() -> Error {
     Error::new(ErrorKind::Source, "the stream was read in part")
 }
 
-fn address(target: &Target, query: &[(String, Option<String>)]) -> String {
-    let mut address = format!("{}://{}{}", target.scheme, target.authority, target.path);
+fn path_and_query(target: &Target, query: &[(String, Option<String>)]) -> String {
+    let mut path = target.path.clone();
     if !query.is_empty() {
-        address.push('?');
-        push_query(&mut address, query.iter().map(|(name, value)| (name.as_str(), value.as_deref())));
+        path.push('?');
+        push_query(&mut path, query.iter().map(|(name, value)| (name.as_str(), value.as_deref())));
     }
-    address
+    path
 }
 
-fn header_map(headers: impl Iterator<Item = (String, String)>) -> Result<HeaderMap> {
+/// Headers that every upload has, and that need not be read anew each time.
+static USUAL_HEADERS: [HeaderName; 5] = [
+    HeaderName::from_static("x-oss-callback"),
+    HeaderName::from_static("x-oss-callback-var"),
+    HeaderName::from_static("x-oss-content-sha256"),
+    HeaderName::from_static("x-oss-date"),
+    HeaderName::from_static("x-oss-security-token"),
+];
+
+fn header_map(groups: &[&[(String, String)]]) -> Result<HeaderMap> {
     let mut map = HeaderMap::with_capacity(16);
-    for (name, value) in headers {
+    for (name, value) in groups.iter().copied().flatten() {
         let bad = || Error::invalid_argument("headers", format!("`{name}` is not a header that can be sent"));
-        let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
-        let mut value = HeaderValue::from_str(&value).map_err(|_| bad())?;
+        let usual = USUAL_HEADERS.iter().find(|usual| usual.as_str() == name);
+        let parsed = match usual {
+            Some(usual) => usual.clone(),
+            None => HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?,
+        };
+        let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
         // Keeps them out of the HTTP client's own debug output.
         value.set_sensitive(matches!(parsed.as_str(), "authorization" | "x-oss-security-token"));
         map.append(parsed, value);

@@ -52,7 +52,7 @@ impl Signers {
     pub async fn current(&self) -> Result<Arc<Signer>> {
         match self {
             Signers::Fixed(signer) => Ok(Arc::clone(signer)),
-            Signers::Renewed(renewed) => renewed.current().await,
+            Signers::Renewed(renewed) => Box::pin(renewed.current()).await,
         }
     }
 

@@ -157,7 +157,7 @@ impl Body for Pieces {
                 crc.update(&piece);
                 Poll::Ready(Some(Ok(outgoing.pass_on(piece, crc))))
             }
-            Data::Feed(feed) => match std::task::ready!(feed.pieces.poll_recv(context)) {
+            Data::Feed(feed) => match std::task::ready!(feed.poll_next(context)) {
                 Some(Ok(piece)) => {
                     let frame = outgoing.pass_on(piece.bytes, Crc64::resume(piece.crc64));
                     Poll::Ready(Some(Ok(frame)))

@@ -7,9 +7,8 @@ use http::Method;
 use tokio::runtime::{Builder, Handle};
 use zeroize::Zeroizing;
 
-use super::http::{classify, failure};
-use super::{Failure, FailureCause, HttpConfig, HttpTransport, ProxyChoice, TlsSettings};
-use crate::engine::Driven;
+use super::proxied::{classify, client, failure};
+use super::{Failure, FailureCause, HttpConfig, ProxyChoice, TlsSettings};
 
 /// What all these exchanges of a client have in common.
 #[derive(Clone, Debug)]
@@ -76,7 +75,7 @@ fn fetch_here(settings: &FetchSettings, request: Fetch<'_>) -> Result<Fetched, F
         proxy,
         tls,
     };
-    let transport = HttpTransport::new(&config, Driven::ByCalls)?;
+    let client = client(&config)?;
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -84,7 +83,7 @@ fn fetch_here(settings: &FetchSettings, request: Fetch<'_>) -> Result<Fetched, F
         .map_err(|e| malformed(format!("no I/O runtime could be started: {e}")))?;
     let limit = request.timeout;
     let outcome = runtime.block_on(async {
-        let work = exchange(transport.client(), url, request);
+        let work = exchange(&client, url, request);
         tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
             let message = format!("no whole answer within {limit:?}");
             Err(Failure { cause: FailureCause::Idle, message })

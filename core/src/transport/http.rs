@@ -1,24 +1,28 @@
-//! The HTTP client: reqwest's asynchronous engine, HTTP/1.1, no redirects, its connections kept alive.
-//! Why this engine and not its blocking face: docs/decisions/0005-transport.md.
+//! HTTP/1.1 for uploads: no redirects, connections kept alive. Where a proxy stands in between, reqwest
+//! knows how to talk to it; everywhere else the same engine, hyper, is driven directly.
+//! Why: docs/decisions/0005-transport.md.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ::http::header::CONTENT_LENGTH;
+use ::http::header::{CONTENT_LENGTH, HOST, USER_AGENT};
+use ::http::uri::PathAndQuery;
+use ::http::{HeaderValue, Uri};
 use bytes::{Bytes, BytesMut};
+use hyper_util::client::proxy::matcher::Matcher;
 use tokio::time::Instant;
 
 use super::body::Pieces;
+use super::connect::Connector;
+use super::direct::Direct;
+use super::proxied::Proxied;
 use super::tls::TlsSettings;
-use super::{Answer, Failure, FailureCause, Request, Response, Transport};
+use super::{Answer, Failure, FailureCause, Outgoing, Request, Response, Transport};
 use crate::engine::Driven;
 
 /// OSS answers with at most the application server's 1 MB (or 3 MB: its documents disagree); more
 /// than this is no OSS.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// Load balancers in front of OSS drop idle connections after a minute or so; ours go first.
-const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(50);
 
 /// What every connection of a client has in common.
 #[derive(Debug)]
@@ -60,6 +64,7 @@ impl ProxyChoice {
         Ok(ProxyChoice::Explicit(Box::new(proxy)))
     }
 
+    /// Tells reqwest.
     pub(super) fn apply(&self, builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
         match self {
             ProxyChoice::FromEnvironment => builder,
@@ -71,71 +76,71 @@ impl ProxyChoice {
 
 /// One pool of connections. It belongs to the runtime in which it is first used.
 pub(crate) struct HttpTransport {
-    client: reqwest::Client,
+    config: Arc<HttpConfig>,
     driven: Driven,
+    user_agent: HeaderValue,
+    direct: Direct,
+    /// Which hosts the environment sends through a proxy.
+    environment: Option<Matcher>,
+    proxied: OnceLock<Result<Proxied, String>>,
 }
 
 impl HttpTransport {
-    pub fn new(config: &HttpConfig, driven: Driven) -> Result<HttpTransport, Failure> {
-        let proxied = !matches!(config.proxy, ProxyChoice::None);
-        let tls = if config.https || proxied { config.tls.config() } else { config.tls.unused() };
-        let tls = tls.map_err(|message| Failure { cause: FailureCause::Malformed, message })?;
-        let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .http1_only()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .tcp_nodelay(true)
-            .connect_timeout(config.connect_timeout)
-            .pool_idle_timeout(IDLE_CONNECTION_MAX)
-            .user_agent(&config.user_agent);
-        let client = config.proxy.apply(builder).build().map_err(|e| failure(FailureCause::Malformed, e))?;
-        Ok(HttpTransport { client, driven })
+    pub fn new(config: &Arc<HttpConfig>, driven: Driven) -> Result<HttpTransport, Failure> {
+        let malformed = |message| Failure { cause: FailureCause::Malformed, message };
+        let tls = config.https.then(|| config.tls.config()).transpose().map_err(malformed)?;
+        let from_environment = matches!(config.proxy, ProxyChoice::FromEnvironment);
+        Ok(HttpTransport {
+            config: Arc::clone(config),
+            driven,
+            user_agent: HeaderValue::from_str(&config.user_agent).map_err(|e| malformed(e.to_string()))?,
+            direct: Direct::new(Connector::new(tls, config.connect_timeout)),
+            environment: from_environment.then(Matcher::from_env),
+            proxied: OnceLock::new(),
+        })
     }
 
-    /// The HTTP client itself, for exchanges that need less than [`Transport`] gives.
-    pub(super) fn client(&self) -> &reqwest::Client {
-        &self.client
+    fn is_proxied(&self, request: &Request) -> bool {
+        match (&self.config.proxy, &self.environment) {
+            (ProxyChoice::Explicit(_), _) => true,
+            (_, Some(matcher)) => {
+                request.url().parse().is_ok_and(|url: Uri| matcher.intercept(&url).is_some())
+            }
+            _ => false,
+        }
+    }
+
+    fn proxied(&self) -> Result<&Proxied, Failure> {
+        let made = self
+            .proxied
+            .get_or_init(|| Proxied::new(&self.config, self.driven).map_err(|failure| failure.message));
+        made.as_ref().map_err(|message| Failure { cause: FailureCause::Malformed, message: message.clone() })
     }
 
     async fn exchange(&self, request: Request) -> Result<Response, Failure> {
-        let Request { method, url, headers, body: outgoing, idle_timeout } = request;
-        let parsed = reqwest::Url::parse(&url).map_err(|e| Failure {
-            cause: FailureCause::Malformed,
-            message: format!("the request's address cannot be formed: {e}"),
-        })?;
-        // The URL type rewrites what it takes for `.` and `..`; a key must not be changed silently.
-        if parsed.as_str() != url {
-            let message = "the HTTP client would change the request's path".to_owned();
-            return Err(Failure { cause: FailureCause::Malformed, message });
+        let outgoing = Arc::clone(&request.body);
+        let idle = Idle { outgoing: &outgoing, limit: request.idle_timeout };
+        outgoing.touch();
+        if self.is_proxied(&request) {
+            let proxied = self.proxied()?;
+            return idle.guard(Box::pin(proxied.send(request))).await;
         }
-        let mut wire = reqwest::Request::new(method, parsed);
-        *wire.headers_mut() = headers;
+        let Request { method, authority, path, mut headers, body, .. } = request;
+        let malformed = |message: String| Failure { cause: FailureCause::Malformed, message };
+        let target = PathAndQuery::from_maybe_shared(Bytes::from(path));
+        let target = target.map_err(|e| malformed(format!("the request's address cannot be formed: {e}")))?;
+        let host = HeaderValue::from_str(&authority).map_err(|e| malformed(e.to_string()))?;
+        headers.insert(HOST, host);
+        headers.insert(USER_AGENT, self.user_agent.clone());
         // Said by us, as the engine leaves it out for an empty body, and OSS then answers 411.
-        if let Some(length) = outgoing.length() {
-            wire.headers_mut().insert(CONTENT_LENGTH, length.into());
+        if let Some(length) = body.length() {
+            headers.insert(CONTENT_LENGTH, length.into());
         }
-        *wire.body_mut() = Some(reqwest::Body::wrap(Pieces::new(Arc::clone(&outgoing))));
-        if self.driven == Driven::ByCalls {
-            settle().await;
-        }
-        outgoing.touch();
-
-        let idle = Idle { outgoing: &outgoing, limit: idle_timeout };
-        let answer = async { self.client.execute(wire).await.map_err(classify) };
-        let mut response = idle.guard(answer).await?;
-        outgoing.touch();
-        let status = response.status().as_u16();
-        let headers = std::mem::take(response.headers_mut());
-        let mut whole = Chunks::default();
-        loop {
-            let chunk = async { response.chunk().await.map_err(|e| failure(FailureCause::Broken, e)) };
-            let Some(chunk) = idle.guard(chunk).await? else { break };
-            outgoing.touch();
-            whole.push(chunk)?;
-        }
-        Ok(Response { status, headers, body: whole.finish() })
+        let mut wire = ::http::Request::new(Pieces::new(body));
+        *wire.method_mut() = method;
+        *wire.uri_mut() = Uri::from(target);
+        *wire.headers_mut() = headers;
+        idle.guard(self.direct.send(&authority, wire, &outgoing)).await
     }
 }
 
@@ -145,18 +150,9 @@ impl Transport for HttpTransport {
     }
 }
 
-/// Lets the runtime look at its sockets once, so that a kept connection that the server has closed
-/// since the last call is dropped before the request goes out on it. The first turn polls the
-/// sockets, the second lets the connections see what was found. A runtime that is always driven has seen
-/// it already.
-async fn settle() {
-    tokio::task::yield_now().await;
-    tokio::task::yield_now().await;
-}
-
 /// Ends a wait in which no byte moves in either direction.
 struct Idle<'a> {
-    outgoing: &'a super::Outgoing,
+    outgoing: &'a Outgoing,
     limit: Duration,
 }
 
@@ -179,13 +175,13 @@ impl Idle<'_> {
 
 /// The answer's body as it comes: most arrive in one piece, which is passed on without a copy.
 #[derive(Default)]
-struct Chunks {
+pub(super) struct Chunks {
     first: Bytes,
     rest: BytesMut,
 }
 
 impl Chunks {
-    fn push(&mut self, chunk: Bytes) -> Result<(), Failure> {
+    pub fn push(&mut self, chunk: Bytes) -> Result<(), Failure> {
         if self.first.len() + self.rest.len() + chunk.len() > ANSWER_BYTES_MAX {
             let message = format!("the answer is longer than {ANSWER_BYTES_MAX} bytes");
             return Err(Failure { cause: FailureCause::TooLong, message });
@@ -201,52 +197,19 @@ impl Chunks {
         Ok(())
     }
 
-    fn finish(self) -> Bytes {
+    pub fn finish(self) -> Bytes {
         if self.rest.is_empty() { self.first } else { self.rest.freeze() }
     }
 }
 
-pub(super) fn classify(error: reqwest::Error) -> Failure {
-    let cause = match (error.is_connect(), error.is_timeout()) {
-        (true, true) => FailureCause::ConnectTimeout,
-        (true, false) if distrusts(&error) => FailureCause::Untrusted,
-        (true, false) => FailureCause::Connect,
-        _ if error.is_builder() => FailureCause::Malformed,
-        _ => FailureCause::Broken,
-    };
-    failure(cause, error)
-}
-
-/// Whether the server's certificate was refused, by the one in the chain of causes that knows.
-fn distrusts(error: &reqwest::Error) -> bool {
-    let mut next = std::error::Error::source(error);
-    while let Some(source) = next {
-        let tls = match source.downcast_ref::<std::io::Error>() {
-            Some(io) => io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
-            None => source.downcast_ref::<rustls::Error>(),
-        };
-        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
-            return true;
-        }
-        next = source.source();
-    }
-    false
-}
-
-/// The error's whole chain of causes as text, without the URL, which may hold a signature.
-pub(super) fn failure(cause: FailureCause, error: reqwest::Error) -> Failure {
-    let error = error.without_url();
-    let mut parts = Vec::new();
-    let mut next = std::error::Error::source(&error);
+/// An error's chain of causes as text: the last two, as those before them only name the step.
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut parts = vec![error.to_string()];
+    let mut next = error.source();
     while let Some(source) = next {
         parts.push(source.to_string());
         next = source.source();
     }
-    // reqwest's and hyper-util's own sentences only name the step; the last cause says what happened.
-    let message = match parts.len() {
-        0 => error.to_string(),
-        1 => parts.remove(0),
-        _ => parts.split_off(parts.len() - 2).join(": "),
-    };
-    Failure { cause, message }
+    parts.dedup();
+    parts.split_off(parts.len().saturating_sub(2)).join(": ")
 }

@@ -1,9 +1,12 @@
 //! How a request travels: a small trait, and the one implementation that knows the HTTP client.
 
 mod body;
+mod connect;
+mod direct;
 mod document;
 mod fetch;
 mod http;
+mod proxied;
 mod tls;
 
 use std::pin::Pin;
@@ -23,12 +26,22 @@ pub(crate) use self::tls::TlsSettings;
 #[derive(Debug)]
 pub(crate) struct Request {
     pub method: Method,
-    /// Scheme, authority and percent-encoded path and query, exactly as they go over the wire.
-    pub url: String,
+    pub scheme: &'static str,
+    /// Host, with the port where it is not the scheme's own.
+    pub authority: String,
+    /// Percent-encoded path and query, exactly as they go over the wire.
+    pub path: String,
     pub headers: HeaderMap,
     pub body: Arc<Outgoing>,
     /// Longest time without a byte moving in either direction.
     pub idle_timeout: Duration,
+}
+
+impl Request {
+    /// The whole address.
+    fn url(&self) -> String {
+        [self.scheme, "://", &self.authority, &self.path].concat()
+    }
 }
 
 /// A whole answer.

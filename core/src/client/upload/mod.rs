@@ -3,6 +3,7 @@
 
 mod abandoned;
 mod checkpoint;
+mod lanes;
 mod parts;
 mod resume;
 mod run;

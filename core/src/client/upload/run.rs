@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::checkpoint::{self, Checkpoint};
+use super::lanes::Lanes;
 use super::parts::{Part, Supply};
 use super::sizes::Layout;
-use super::steps::{Done, DoneParts, Steps};
+use super::steps::{DoneParts, Steps};
 use super::{Plan, Progress, Watch};
 use crate::body::Source;
-use crate::client::exchange::{Budget, Deadline};
+use crate::client::exchange::{Budget, Deadline, Gauge};
 use crate::client::reply::CallbackReply;
 use crate::client::{Inner, put};
 use crate::engine::{self, Cancel};
@@ -78,7 +78,8 @@ async fn in_one(
     let work = put::run(client, transport, &put);
     tokio::pin!(work);
     loop {
-        let progress = Progress { bytes_done: put.parcel.taken(), bytes_total, ..Progress::default() };
+        let progress =
+            Progress { bytes_done: put.parcel.gauge().taken(), bytes_total, ..Progress::default() };
         meter.tell(progress);
         tokio::select! {
             biased;
@@ -119,6 +120,9 @@ impl Meter {
         }
     }
 }
+
+/// How far the parts under way are.
+type Flying = BTreeMap<u32, Gauge>;
 
 /// A multipart upload under way.
 pub(super) struct Upload {
@@ -194,10 +198,9 @@ impl Upload {
             Work::Source(source) => (Supply::of(source, self.layout)?, None),
             Work::Begun { supply, first } => (supply, Some(first)),
         };
-        let mut running = JoinSet::new();
-        let sent = self.send_parts(&id, &mut running, &mut supply, first).await;
-        // None may arrive after the upload was aborted: it would stay, and cost.
-        running.shutdown().await;
+        let mut lanes = Lanes::new();
+        let sent = self.send_parts(&id, &mut lanes, &mut supply, first).await;
+        lanes.stop().await;
         sent?;
         if let Some(file) = &file {
             file.check_unchanged()?;
@@ -217,33 +220,31 @@ impl Upload {
     async fn send_parts(
         &mut self,
         id: &str,
-        running: &mut JoinSet<(u32, Result<Done>)>,
+        lanes: &mut Lanes,
         supply: &mut Supply,
         first: Option<Part>,
     ) -> Result<()> {
         let cancels = self.cancels.clone();
-        let mut flying: BTreeMap<u32, Arc<Part>> = BTreeMap::new();
+        let mut flying = Flying::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         if let Some(part) = first {
-            self.spawn(id, part, running, &mut flying);
+            self.start(id, part, lanes, &mut flying)?;
         }
         let mut more = true;
         self.tell(&flying, true);
-        while more || !running.is_empty() {
+        while more || lanes.under_way() > 0 {
             tokio::select! {
                 biased;
                 () = any_cancelled(&cancels) => return Err(engine::cancelled()),
                 () = tokio::time::sleep_until(self.deadline.at) => return Err(self.deadline.missed()),
-                Some(joined) = running.join_next(), if !running.is_empty() => {
-                    let (number, outcome) =
-                        joined.map_err(|_| Error::new(ErrorKind::Bug, "sending a part panicked"))?;
+                Some((number, outcome)) = lanes.next() => {
                     self.done.insert(number, outcome?);
                     flying.remove(&number);
                     self.save_now_and_then().await;
                 }
-                part = supply.next(&self.done), if more && running.len() < self.parallel => match part {
-                    Some(part) => self.spawn(id, part?, running, &mut flying),
+                part = supply.next(&self.done), if more && lanes.under_way() < self.parallel => match part {
+                    Some(part) => self.start(id, part?, lanes, &mut flying)?,
                     None => more = false,
                 },
                 _ = tick.tick() => {}
@@ -254,28 +255,18 @@ impl Upload {
         Ok(())
     }
 
-    fn spawn(
-        &self,
-        id: &str,
-        part: Part,
-        running: &mut JoinSet<(u32, Result<Done>)>,
-        flying: &mut BTreeMap<u32, Arc<Part>>,
-    ) {
-        let (steps, id, mut budget) = (Arc::clone(&self.steps), id.to_owned(), self.budget());
-        let part = Arc::new(part);
-        flying.insert(part.number, Arc::clone(&part));
-        running.spawn(
-            async move { (part.number, steps.part(&id, part.number, &part.parcel, &mut budget).await) },
-        );
+    fn start(&self, id: &str, part: Part, lanes: &mut Lanes, flying: &mut Flying) -> Result<()> {
+        flying.insert(part.number, part.parcel.gauge());
+        lanes.start(&self.steps, id, part, self.budget())
     }
 
-    fn tell(&mut self, flying: &BTreeMap<u32, Arc<Part>>, at_once: bool) {
+    fn tell(&mut self, flying: &Flying, at_once: bool) {
         if !at_once && self.told.elapsed() < TICK {
             return;
         }
         self.told = Instant::now();
         let sent: u64 = self.done.values().map(|part| part.size).sum();
-        let under_way: u64 = flying.values().map(|part| part.parcel.taken()).sum();
+        let under_way: u64 = flying.values().map(Gauge::taken).sum();
         self.meter.tell(Progress {
             bytes_done: sent + under_way,
             bytes_total: self.layout.length,

@@ -95,14 +95,22 @@ impl Steps {
         .await
     }
 
-    pub async fn part(&self, id: &str, number: u32, parcel: &Parcel, budget: &mut Budget) -> Result<Done> {
+    /// Sends a part, by an engine of its own.
+    pub async fn part(
+        &self,
+        transport: &dyn Transport,
+        id: &str,
+        number: u32,
+        parcel: &Parcel,
+        budget: &mut Budget,
+    ) -> Result<Done> {
         let query = vec![pair("partNumber", &number.to_string()), pair("uploadId", id)];
         let mut headers = self.chosen(|name| matches!(name, "x-oss-traffic-limit" | "x-oss-request-payer"));
         if self.options.content_md5.is_some() {
             headers.push(("content-md5".to_owned(), md5_of(parcel)?));
         }
         let call = self.call(Method::PUT, query, headers)?;
-        call.repeat(&self.client, &*self.transport, parcel, budget, |response, outgoing| {
+        call.repeat(&self.client, transport, parcel, budget, |response, outgoing| {
             judge_part(&response, outgoing, number)
         })
         .await

@@ -1,0 +1,238 @@
+//! Requests on connections of our own: hyper's HTTP/1.1, the engine inside reqwest, driven by whoever
+//! sends. No task and no channel lies between a call and its socket, which is most of what a small upload
+//! costs. Why: docs/decisions/0005-transport.md.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use http_body_util::BodyExt;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+
+use super::body::Pieces;
+use super::connect::{Connector, Liveness, Stream};
+use super::http::{Chunks, chain};
+use super::{Failure, FailureCause, Outgoing, Response};
+
+/// Load balancers in front of OSS drop idle connections after a minute or so; ours go first.
+pub(super) const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(50);
+
+/// Connections to the servers of one client, and those that lie idle.
+pub(super) struct Direct {
+    connector: Connector,
+    idle: Mutex<Vec<Idle>>,
+}
+
+struct Idle {
+    authority: String,
+    line: Line,
+    since: Instant,
+}
+
+/// One connection. It moves only while a call drives it.
+struct Line {
+    sender: http1::SendRequest<Pieces>,
+    connection: http1::Connection<TokioIo<Stream>, Pieces>,
+    liveness: Liveness,
+}
+
+impl Direct {
+    pub fn new(connector: Connector) -> Direct {
+        Direct { connector, idle: Mutex::default() }
+    }
+
+    /// Sends a request, whose target is the path and query alone, to a host and port.
+    pub async fn send(
+        &self,
+        authority: &str,
+        mut request: http::Request<Pieces>,
+        outgoing: &Outgoing,
+    ) -> Result<Response, Failure> {
+        loop {
+            let (mut line, kept) = match self.take(authority) {
+                Some(line) => (line, true),
+                // Rare, and large.
+                None => (Box::pin(Line::open(&self.connector, authority)).await?, false),
+            };
+            match line.exchange(request, outgoing).await {
+                Ok(response) => {
+                    if line.is_idle() {
+                        self.put_back(authority, line);
+                    }
+                    return Ok(response);
+                }
+                // The server has closed a kept connection, and nothing of the request went out.
+                Err(Unsent::Whole(unsent)) if kept => request = *unsent,
+                Err(Unsent::Whole(_)) => {
+                    let message = "the connection was closed before the request".to_owned();
+                    return Err(Failure { cause: FailureCause::Broken, message });
+                }
+                Err(Unsent::No(failure)) => return Err(failure),
+            }
+        }
+    }
+
+    /// The connection that was used last, if it is still good.
+    fn take(&self, authority: &str) -> Option<Line> {
+        loop {
+            let line = {
+                let mut idle = self.locked();
+                let found = idle.iter().rposition(|idle| idle.authority == authority)?;
+                idle.remove(found).line
+            };
+            if line.liveness.is_quiet() {
+                return Some(line);
+            }
+        }
+    }
+
+    fn put_back(&self, authority: &str, line: Line) {
+        let mut idle = self.locked();
+        let now = Instant::now();
+        // The coldest lie in front.
+        let cold = idle.iter().take_while(|idle| now - idle.since > IDLE_CONNECTION_MAX).count();
+        idle.drain(..cold);
+        idle.push(Idle { authority: authority.to_owned(), line, since: now });
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a request has no answer.
+enum Unsent {
+    /// Not a byte of it was sent: here it is again.
+    Whole(Box<http::Request<Pieces>>),
+    No(Failure),
+}
+
+impl Line {
+    async fn open(connector: &Connector, authority: &str) -> Result<Line, Failure> {
+        let (stream, liveness) = connector.connect(authority).await?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| broken(&e))?;
+        Ok(Line { sender, connection, liveness })
+    }
+
+    async fn exchange(
+        &mut self,
+        request: http::Request<Pieces>,
+        outgoing: &Outgoing,
+    ) -> Result<Response, Unsent> {
+        outgoing.touch();
+        let answer = self.sender.try_send_request(request);
+        let talk = async {
+            let answer = answer.await.map_err(|mut error| match error.take_message() {
+                Some(unsent) => Unsent::Whole(Box::new(unsent)),
+                None => Unsent::No(broken(error.error())),
+            })?;
+            outgoing.touch();
+            let (head, mut body) = answer.into_parts();
+            let mut whole = Chunks::default();
+            while !hyper::body::Body::is_end_stream(&body) {
+                let Some(frame) = body.frame().await else { break };
+                outgoing.touch();
+                if let Ok(chunk) = frame.map_err(|e| Unsent::No(broken(&e)))?.into_data() {
+                    whole.push(chunk).map_err(Unsent::No)?;
+                }
+            }
+            Ok(Response { status: head.status.as_u16(), headers: head.headers, body: whole.finish() })
+        };
+        drive(&mut self.connection, talk).await
+    }
+
+    /// Whether the last exchange left nothing behind: no part of the request to be sent, nor of the answer
+    /// to be read.
+    fn is_idle(&mut self) -> bool {
+        let mut nobody = Context::from_waker(Waker::noop());
+        let open = std::pin::Pin::new(&mut self.connection).poll(&mut nobody).is_pending();
+        open && self.sender.is_ready()
+    }
+}
+
+/// Moves a connection for as long as `talk` takes. Both wake each other many times for one request; such a
+/// wake is another turn of the loop here, not one of the runtime, which would cost system calls.
+async fn drive<T>(
+    connection: &mut http1::Connection<TokioIo<Stream>, Pieces>,
+    talk: impl Future<Output = T>,
+) -> T {
+    let mut talk = pin!(talk);
+    let turns = Arc::new(Turns::default());
+    let waker = Waker::from(Arc::clone(&turns));
+    let mut closed = false;
+    std::future::poll_fn(move |outer| {
+        turns.begin(outer.waker());
+        let mut inner = Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(outcome) = talk.as_mut().poll(&mut inner) {
+                return Poll::Ready(outcome);
+            }
+            // What ended it is told to `talk`, which ends by it.
+            closed = closed || std::pin::Pin::new(&mut *connection).poll(&mut inner).is_ready();
+            if !turns.again() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
+/// Tells a wake from within from one that must reach the runtime.
+struct Turns {
+    /// A turn is wanted that nobody has taken yet.
+    wanted: AtomicBool,
+    turning: AtomicBool,
+    outer: Mutex<Waker>,
+}
+
+impl Default for Turns {
+    fn default() -> Turns {
+        Turns {
+            wanted: AtomicBool::new(false),
+            turning: AtomicBool::new(false),
+            outer: Mutex::new(Waker::noop().clone()),
+        }
+    }
+}
+
+impl Turns {
+    fn begin(&self, outer: &Waker) {
+        self.outer.lock().unwrap_or_else(PoisonError::into_inner).clone_from(outer);
+        self.turning.store(true, Ordering::SeqCst);
+        self.wanted.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether somebody wanted another turn during this one. If not, later wakes go to the runtime.
+    fn again(&self) -> bool {
+        if self.wanted.swap(false, Ordering::SeqCst) {
+            return true;
+        }
+        self.turning.store(false, Ordering::SeqCst);
+        // A wake from another thread between the two looks has seen a turn under way.
+        if self.wanted.swap(false, Ordering::SeqCst) {
+            self.turning.store(true, Ordering::SeqCst);
+            return true;
+        }
+        false
+    }
+}
+
+impl Wake for Turns {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wanted.store(true, Ordering::SeqCst);
+        if !self.turning.load(Ordering::SeqCst) {
+            self.outer.lock().unwrap_or_else(PoisonError::into_inner).wake_by_ref();
+        }
+    }
+}
+
+fn broken(error: &hyper::Error) -> Failure {
+    Failure { cause: FailureCause::Broken, message: chain(error) }
+}
