@@ -43,6 +43,16 @@ static inline osscb_status go_put(const osscb_client *client, osscb_str bucket, 
                                           reply, error);
 }
 
+/* Likewise as osscb_start_put_object_with_callback. */
+static inline osscb_status go_start_put(const osscb_client *client, osscb_str bucket, osscb_str key,
+                                        const uint8_t *data, size_t data_len, const osscb_callback *callback,
+                                        const osscb_put_options *options, const osscb_cancel *cancel,
+                                        const osscb_completions *completions, uint64_t tag,
+                                        osscb_error **error) {
+    return osscb_start_put_object_with_callback(client, bucket, key, data, data_len, callback, options, cancel,
+                                                completions, tag, error);
+}
+
 static inline osscb_status go_preview(const osscb_callback *callback, const char *text, const size_t *lens,
                                       size_t count, osscb_string *body, osscb_error **error) {
     go_texts texts = {text, lens};

@@ -5,7 +5,9 @@ import "C"
 
 import (
 	"context"
+	"runtime"
 	"runtime/cgo"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -16,6 +18,8 @@ type Client struct {
 	asked    *credentialsAsked
 	endpoint string
 	region   string
+	arrivals *arrivals
+	calls    atomic.Int64
 }
 
 // NewClient checks the options and makes a client. Nothing is sent.
@@ -39,9 +43,12 @@ func NewClient(options Options) (*Client, error) {
 		asked:    asked,
 		endpoint: C.GoString(C.osscb_client_endpoint(made)),
 		region:   C.GoString(C.osscb_client_region(made)),
+		arrivals: &arrivals{},
 	}
+	arrivals := client.arrivals
 	client.handle = own(unsafe.Pointer(made), func(pointer unsafe.Pointer) {
 		C.osscb_client_free((*C.osscb_client)(pointer))
+		arrivals.free()
 	})
 	return client, nil
 }
@@ -102,17 +109,55 @@ func (c *Client) PutObjectWithCallback(
 	cancel, done := watch(ctx)
 	defer done()
 
-	// A byte pointer, not void *: it says that there are no Go pointers behind it, wherever data lies.
-	first := (*C.uint8_t)(unsafe.SliceData(data))
-	var reply *C.osscb_reply
-	var failure *C.osscb_error
-	status := C.go_put((*C.osscb_client)(client), text(bucket), text(key), first, C.size_t(len(data)),
-		(*C.osscb_callback)(asked), set, cancel, &reply, &failure)
-	if status != C.OSSCB_STATUS_OK {
-		return nil, c.asked.explain(takeError(status, failure).endedBy(ctx))
+	put := &putCall{
+		client: (*C.osscb_client)(client), bucket: bucket, key: key, data: data,
+		callback: (*C.osscb_callback)(asked), options: set, cancel: cancel,
 	}
-	defer C.osscb_reply_free(reply)
-	return readReply(reply), nil
+	// A call that waits in C keeps one of Go's processors, and gives it back only to whoever comes to
+	// ask. A few may; where there are more, they wait in Go.
+	defer c.calls.Add(-1)
+	if c.calls.Add(1) <= mostInC() || len(data) > largestStarted || !c.arrivals.await(put) {
+		put.wait()
+	}
+	if put.status != C.OSSCB_STATUS_OK {
+		return nil, c.asked.explain(takeError(put.status, put.failure).endedBy(ctx))
+	}
+	defer C.osscb_reply_free(put.reply)
+	return readReply(put.reply), nil
+}
+
+// Larger data is worth a thread of its own.
+const largestStarted = 256 << 10
+
+// mostInC is how many calls of a client may wait in C.
+func mostInC() int64 {
+	return max(1, int64(runtime.GOMAXPROCS(0))-1)
+}
+
+// putCall is what a call of C is lent, and what it comes to.
+type putCall struct {
+	client      *C.osscb_client
+	bucket, key string
+	data        []byte
+	callback    *C.osscb_callback
+	options     *C.osscb_put_options
+	cancel      *C.osscb_cancel
+
+	status  C.osscb_status
+	reply   *C.osscb_reply
+	failure *C.osscb_error
+}
+
+// start returns the first byte: a byte pointer, not void *, which says that there are no Go pointers
+// behind it, wherever data lies.
+func (p *putCall) start() *C.uint8_t {
+	return (*C.uint8_t)(unsafe.SliceData(p.data))
+}
+
+// wait makes the call, and waits in C.
+func (p *putCall) wait() {
+	p.status = C.go_put(p.client, text(p.bucket), text(p.key), p.start(), C.size_t(len(p.data)), p.callback,
+		p.options, p.cancel, &p.reply, &p.failure)
 }
 
 // watch makes a handle that is cancelled when ctx ends. done must be called once the call is over: it

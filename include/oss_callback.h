@@ -2174,6 +2174,19 @@ osscb_status osscb_completions_wait(const struct osscb_completions *queue,
                                     struct osscb_error **error);
 
 /**
+ * A file descriptor that can be read from while there are ends to fetch, for programs that wait for many
+ * things at once, by `poll`, `epoll` or an event loop of theirs. Wait for it to be readable, then fetch by
+ * `osscb_completions_wait` with a `timeout_ms` of 0 until `*count` is 0. Neither read from it nor close
+ * it: it is the queue's, and goes with it. After a fork it is the parent's alone.
+ *
+ * Fails with `OSSCB_STATUS_INVALID_ARGUMENT` where there are no such descriptors (Windows), and with
+ * `OSSCB_STATUS_NETWORK` if the system has none left.
+ */
+osscb_status osscb_completions_descriptor(const struct osscb_completions *queue,
+                                          int32_t *descriptor,
+                                          struct osscb_error **error);
+
+/**
  * How many calls have been started and their ends not been fetched.
  */
 size_t osscb_completions_pending(const struct osscb_completions *queue);

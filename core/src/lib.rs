@@ -2,6 +2,7 @@
 //! and hands its answer back to the uploader.
 #![forbid(unsafe_code)]
 
+mod bell;
 mod body;
 pub mod callback;
 pub mod checksum;
@@ -18,6 +19,7 @@ mod retry;
 pub mod sign;
 mod transport;
 
+pub use bell::Bell;
 pub use body::Body;
 pub use callback::{Callback, PreviewValues};
 pub use client::{CallbackReply, Client, Confirmation, Progress, PutRequest, UploadRequest};

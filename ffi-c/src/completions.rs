@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use oss_callback_core::{CallbackReply, ErrorKind};
+use oss_callback_core::{Bell, CallbackReply, ErrorKind};
 
 use crate::error::osscb_error;
 use crate::generated::osscb_status;
@@ -47,6 +47,7 @@ struct State {
     under_way: usize,
     waiting: usize,
     closed: bool,
+    bell: Option<Bell>,
 }
 
 /// A call under way. Whatever is lent to it holds it too; when the last holder lets go, the call is over
@@ -83,6 +84,11 @@ impl Queue {
                     true => std::mem::take(&mut state.ended),
                     false => state.ended.drain(..room).collect(),
                 };
+                if state.ended.is_empty()
+                    && let Some(bell) = &mut state.bell
+                {
+                    bell.hush();
+                }
                 if !state.ended.is_empty() && state.waiting > 0 {
                     self.changed.notify_one();
                 }
@@ -108,14 +114,35 @@ impl Queue {
     }
 
     fn close(&self) {
-        self.state().closed = true;
+        let mut state = self.state();
+        state.closed = true;
+        if state.under_way == 0 {
+            state.ring();
+        }
+        drop(state);
         self.changed.notify_all();
+    }
+
+    /// A descriptor that can be read from while there is something to fetch.
+    fn descriptor(&self) -> std::io::Result<i32> {
+        let mut state = self.state();
+        if state.bell.is_none() {
+            state.bell = Some(Bell::new()?);
+            if !state.ended.is_empty() || state.closed && state.under_way == 0 {
+                state.ring();
+            }
+        }
+        Ok(state.bell.as_ref().map_or(-1, Bell::descriptor))
     }
 
     fn end(&self, end: Option<(u64, Outcome)>) {
         let mut state = self.state();
         state.under_way -= 1;
+        let told = end.is_some();
         state.ended.extend(end);
+        if told || state.closed && state.under_way == 0 {
+            state.ring();
+        }
         // The last end of a closed queue concerns everyone who waits.
         let (waiting, last) = (state.waiting > 0, state.closed && state.under_way == 0);
         drop(state);
@@ -123,6 +150,14 @@ impl Queue {
             (false, _) => {}
             (true, false) => self.changed.notify_one(),
             (true, true) => self.changed.notify_all(),
+        }
+    }
+}
+
+impl State {
+    fn ring(&mut self) {
+        if let Some(bell) = &mut self.bell {
+            bell.ring();
         }
     }
 }
@@ -238,6 +273,35 @@ pub unsafe extern "C" fn osscb_completions_wait(
     unsafe { status(error, body) }
 }
 
+/// A file descriptor that can be read from while there are ends to fetch, for programs that wait for many
+/// things at once, by `poll`, `epoll` or an event loop of theirs. Wait for it to be readable, then fetch by
+/// `osscb_completions_wait` with a `timeout_ms` of 0 until `*count` is 0. Neither read from it nor close
+/// it: it is the queue's, and goes with it. After a fork it is the parent's alone.
+///
+/// Fails with `OSSCB_STATUS_INVALID_ARGUMENT` where there are no such descriptors (Windows), and with
+/// `OSSCB_STATUS_NETWORK` if the system has none left.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_completions_descriptor(
+    queue: *const osscb_completions,
+    descriptor: *mut i32,
+    error: *mut *mut osscb_error,
+) -> osscb_status {
+    let body = || {
+        let out = Out::new(descriptor, "descriptor")?;
+        // SAFETY: NULL or a live handle.
+        let queue = unsafe { handle(queue, "queue") }?;
+        let found = queue.queue.descriptor().map_err(|error| match error.kind() {
+            std::io::ErrorKind::Unsupported => Failure::argument("queue", error.to_string()),
+            _ => Failure::of(ErrorKind::Network, format!("no descriptor: {error}")),
+        })?;
+        // SAFETY: the caller lets us write there.
+        unsafe { out.put(found) };
+        Ok(())
+    };
+    // SAFETY: NULL, or the caller lets us write there.
+    unsafe { status(error, body) }
+}
+
 /// How many calls have been started and their ends not been fetched.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_completions_pending(queue: *const osscb_completions) -> usize {
@@ -307,6 +371,24 @@ mod tests {
         let queue = Arc::new(Queue::default());
         (0..5).for_each(|tag| Pending::new(&queue, tag).unwrap().started()(failed()));
         assert_eq!((tags(&queue, 3), tags(&queue, 3), tags(&queue, 3)), (vec![0, 1, 2], vec![3, 4], vec![]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_descriptor_can_be_read_from_while_there_is_something_to_fetch() {
+        let queue = Arc::new(Queue::default());
+        let rings = |queue: &Queue| queue.state().bell.as_ref().unwrap().rings();
+        Pending::new(&queue, 1).unwrap().started()(failed());
+        let descriptor = queue.descriptor().unwrap();
+        assert!(rings(&queue), "what had ended before is told");
+        (2..5).for_each(|tag| Pending::new(&queue, tag).unwrap().started()(failed()));
+        assert_eq!((tags(&queue, 3), rings(&queue)), (vec![1, 2, 3], true));
+        assert_eq!((tags(&queue, 3), rings(&queue)), (vec![4], false));
+        drop(Pending::new(&queue, 5).unwrap());
+        assert!(!rings(&queue), "a call that was not started has no end");
+        queue.close();
+        assert!(rings(&queue), "that no end will come is told, too");
+        assert_eq!(queue.descriptor().unwrap(), descriptor);
     }
 
     #[test]

@@ -6,10 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use oss_callback::Result;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 use crate::errors::{bug, wrong_type};
 use crate::gate::{self, Inside};
 use crate::handles::Live;
+use crate::mailbox::Address;
 use crate::usercode::UserCode;
 
 /// Asks whether to stop.
@@ -133,39 +135,61 @@ impl Call {
     }
 }
 
-/// Calls Python exactly once: a call that is lost, because its code panicked, is told as a bug and
-/// leaves nobody waiting.
+/// Tells Python exactly once what a call came to: a call that is lost, because its code panicked, is told
+/// as a bug and leaves nobody waiting.
 pub(crate) struct Settle {
-    function: Option<Py<PyAny>>,
+    way: Option<Way>,
     user: UserCode,
 }
 
+enum Way {
+    /// `settle(value, error)`, called at once, for which a thread of the library's waits for the
+    /// interpreter.
+    Function(Py<PyAny>),
+    /// To be fetched by an event loop, for which nobody waits.
+    Mailbox(Address),
+}
+
 impl Settle {
-    pub fn new(function: Py<PyAny>, user: UserCode) -> Settle {
-        Settle { function: Some(function), user }
+    /// From a function, or from a Mailbox and what stands for the call in it.
+    pub fn new(settle: &Bound<'_, PyAny>, user: UserCode) -> PyResult<Settle> {
+        let way = match settle.cast::<PyTuple>() {
+            Ok(pair) => Way::Mailbox(Address::new(&pair.get_item(0)?, pair.get_item(1)?)?),
+            Err(_) => Way::Function(settle.clone().unbind()),
+        };
+        Ok(Settle { way: Some(way), user })
     }
 
-    pub fn with<T, P>(mut self, outcome: Result<T>, python: impl FnOnce(Python<'_>, T) -> P)
-    where
+    pub fn with<T, P>(
+        mut self,
+        outcome: Result<T>,
+        python: impl FnOnce(Python<'_>, T) -> P + Send + 'static,
+    ) where
+        T: Send + 'static,
         P: for<'py> IntoPyObject<'py>,
     {
         let user = self.user.clone();
-        self.tell(|py| python(py, user.outcome(py, outcome)?).into_py_any(py));
+        self.tell(move |py| python(py, user.outcome(py, outcome)?).into_py_any(py));
     }
 
-    fn tell(&mut self, outcome: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) {
-        let Some(settle) = self.function.take() else { return };
-        // Where the interpreter is gone, so is whoever waited.
-        gate::attach(|py| {
-            let told = match outcome(py) {
-                Ok(value) => settle.call1(py, (value, py.None())),
-                Err(error) => settle.call1(py, (py.None(), error)),
-            };
-            if let Err(error) = told {
-                error.write_unraisable(py, Some(settle.bind(py)));
+    fn tell(&mut self, outcome: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send + 'static) {
+        match self.way.take() {
+            None => {}
+            Some(Way::Mailbox(address)) => address.post(Box::new(outcome)),
+            Some(Way::Function(settle)) => {
+                // Where the interpreter is gone, so is whoever waited.
+                gate::attach(|py| {
+                    let told = match outcome(py) {
+                        Ok(value) => settle.call1(py, (value, py.None())),
+                        Err(error) => settle.call1(py, (py.None(), error)),
+                    };
+                    if let Err(error) = told {
+                        error.write_unraisable(py, Some(settle.bind(py)));
+                    }
+                    drop(settle);
+                });
             }
-            drop(settle);
-        });
+        }
     }
 }
 

@@ -94,7 +94,8 @@ impl NativeClient {
     }
 
     /// Starts an upload in one request. `settle(reply, error)` is called on a thread of the library's,
-    /// with one of both None.
+    /// with one of both None; or `settle` is a Mailbox, into which they are put, and what stands for the
+    /// call there.
     #[pyo3(signature = (bucket, key, data, callback, options, length, settle))]
     fn start_put(
         &self,
@@ -105,12 +106,12 @@ impl NativeClient {
         callback: Bound<'_, PyAny>,
         options: Bound<'_, PyDict>,
         length: Option<Bound<'_, PyAny>>,
-        settle: Py<PyAny>,
+        settle: Bound<'_, PyAny>,
     ) -> PyResult<Call> {
         let (user, cancel) = (self.user_code(), oss_callback::Cancel::new());
         let request = put_request(&bucket, &key, &data, &callback, &options, length, &user)?.cancel(&cancel);
         let client = self.open(py)?;
-        let settle = Settle::new(settle, user);
+        let settle = Settle::new(&settle, user)?;
         let done = move |outcome| settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
         py.detach(|| client.start(request, done));
         Ok(Call::new(cancel))
@@ -144,8 +145,8 @@ impl NativeClient {
         Ok(CallbackReply::from_core(py, &reply))
     }
 
-    /// Starts an upload in as many requests as it takes. `progress` and `settle(reply, error)` are called
-    /// on a thread of the library's.
+    /// Starts an upload in as many requests as it takes. `progress` is called on a thread of
+    /// the library's, `settle` is as for `start_put`.
     #[pyo3(signature = (bucket, key, source, callback, options, length, progress, settle))]
     fn start_upload(
         &self,
@@ -157,7 +158,7 @@ impl NativeClient {
         options: Bound<'_, PyDict>,
         length: Option<Bound<'_, PyAny>>,
         progress: Option<Bound<'_, PyAny>>,
-        settle: Py<PyAny>,
+        settle: Bound<'_, PyAny>,
     ) -> PyResult<Call> {
         let (user, cancel) = (self.user_code(), oss_callback::Cancel::new());
         let request = upload_request(&bucket, &key, &source, &callback, &options, length, &user)?;
@@ -166,7 +167,7 @@ impl NativeClient {
             request = request.progress_while(progress::watch(function, user.progress.clone()));
         }
         let client = self.open(py)?;
-        let settle = Settle::new(settle, user);
+        let settle = Settle::new(&settle, user)?;
         let done = move |outcome| settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
         py.detach(|| client.start_upload(request, done));
         Ok(Call::new(cancel))
@@ -180,11 +181,11 @@ impl NativeClient {
         Ok(Confirmation::from(found))
     }
 
-    /// Starts to ask. `settle(confirmation, error)` is called as by `start_put`.
-    fn start_confirm(&self, py: Python<'_>, event: Bound<'_, PyAny>, settle: Py<PyAny>) -> PyResult<()> {
+    /// Starts to ask. `settle` is as for `start_put`.
+    fn start_confirm(&self, py: Python<'_>, event: Bound<'_, PyAny>, settle: Bound<'_, PyAny>) -> PyResult<()> {
         let event = receive::given(&event)?;
         let client = self.open(py)?;
-        let settle = Settle::new(settle, self.user_code());
+        let settle = Settle::new(&settle, self.user_code())?;
         let done = move |outcome| settle.with(outcome, |_, found| Confirmation::from(found));
         py.detach(|| client.start_confirm(event, done));
         Ok(())

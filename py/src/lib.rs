@@ -15,6 +15,7 @@ mod credentials;
 mod errors;
 mod gate;
 mod handles;
+mod mailbox;
 mod options;
 mod progress;
 mod receive;
@@ -38,6 +39,8 @@ mod _native {
     use crate::credentials::Credentials;
     #[pymodule_export]
     use crate::handles::live_handles;
+    #[pymodule_export]
+    use crate::mailbox::Mailbox;
     #[pymodule_export]
     use crate::progress::Progress;
     #[pymodule_export]

@@ -9,15 +9,20 @@ import contextvars
 import functools
 import inspect
 import queue
+import threading
+import weakref
+
+from . import _native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from typing import Any, TypeVar
 
-    from ._native import Call, CallbackReply, Credentials, Progress
+    from ._native import Call, CallbackReply, Credentials, Mailbox, Progress
 
     _T = TypeVar("_T")
+    _Settle = Callable[[Any, BaseException | None], object] | tuple[Mailbox, object]
 
 __all__ = ["ask", "awaited_provider", "put", "upload"]
 
@@ -30,7 +35,7 @@ async def put(start: Callable[..., Call], data: Any, takes_long: bool) -> Callba
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[CallbackReply] = loop.create_future()
     data, pump = bridged(data, loop)
-    settle = functools.partial(_settle, loop, answer)
+    settle = _settling(loop, answer)
     call = await _aside(loop, start, data, settle) if takes_long else start(data, settle)
     try:
         return await answer
@@ -46,7 +51,7 @@ async def ask(start: Callable[..., None]) -> Any:
     """Makes a call of `start(settle)`, which can be left to itself."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Any] = loop.create_future()
-    start(functools.partial(_settle, loop, answer))
+    start(_settling(loop, answer))
     try:
         return await answer
     finally:
@@ -65,7 +70,7 @@ async def upload(
     fits = callable(progress) and not inspect.iscoroutinefunction(progress)
     watch = Watch(progress, loop) if progress is not None and fits else None
     tell = progress if watch is None else watch.tell
-    call = start(source, tell, functools.partial(_settle, loop, answer))
+    call = start(source, tell, _settling(loop, answer))
     if watch is not None:
         watch.call = call
     try:
@@ -101,6 +106,37 @@ async def _aside(loop: asyncio.AbstractEventLoop, start: Callable[..., Call], *a
 def _end(started: asyncio.Future[Call]) -> None:
     if not started.cancelled() and started.exception() is None:
         started.result().cancel()
+
+
+# Where the outcomes of a loop's calls come in; None for a loop that cannot wait for descriptors.
+_mailboxes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Mailbox | None] = weakref.WeakKeyDictionary()
+_opening = threading.Lock()
+
+
+def _settling(loop: asyncio.AbstractEventLoop, answer: asyncio.Future[Any]) -> _Settle:
+    """How the library's threads tell the loop what a call came to."""
+    try:
+        mailbox = _mailboxes[loop]
+    except KeyError:
+        mailbox = _open(loop)
+    return functools.partial(_settle, loop, answer) if mailbox is None else (mailbox, answer)
+
+
+def _open(loop: asyncio.AbstractEventLoop) -> Mailbox | None:
+    mailbox: Mailbox | None
+    try:
+        mailbox = _native.Mailbox()
+        loop.add_reader(mailbox.fileno(), _collect, mailbox)
+    except (NotImplementedError, OSError):
+        mailbox = None
+    with _opening:
+        _mailboxes[loop] = mailbox
+    return mailbox
+
+
+def _collect(mailbox: Mailbox) -> None:
+    for answer, value, error in mailbox.collect():
+        _resolve(answer, value, error)
 
 
 def _settle(

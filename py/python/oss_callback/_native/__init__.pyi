@@ -17,6 +17,7 @@ __all__ = [
     "Cancel",
     "Client",
     "Credentials",
+    "Mailbox",
     "PresignedRequest",
     "Progress",
     "Signer",
@@ -315,10 +316,11 @@ class Client:
         callback: CallbackBase,
         options: dict[str, Any],
         length: int | None,
-        settle: Callable[[CallbackReply | None, BaseException | None], object],
+        settle: Callable[[CallbackReply | None, BaseException | None], object] | tuple[Mailbox, object],
     ) -> Call:
         """Starts an upload in one request. `settle(reply, error)` is called on a thread of the library's,
-        with one of both None.
+        with one of both None; or `settle` is a Mailbox, into which they are put, and what stands for the
+        call there.
         """
 
     def upload(
@@ -345,19 +347,21 @@ class Client:
         options: dict[str, Any],
         length: int | None,
         progress: Callable[[Progress], object] | None,
-        settle: Callable[[CallbackReply | None, BaseException | None], object],
+        settle: Callable[[CallbackReply | None, BaseException | None], object] | tuple[Mailbox, object],
     ) -> Call:
-        """Starts an upload in as many requests as it takes. `progress` and `settle(reply, error)` are called
-        on a thread of the library's.
+        """Starts an upload in as many requests as it takes. `progress` is called on a thread of
+        the library's, `settle` is as for `start_put`.
         """
 
     def confirm(self, event: CallbackEvent) -> Confirmation:
         """Asks OSS whether a callback's object is there and is the one that it tells of."""
 
     def start_confirm(
-        self, event: CallbackEvent, settle: Callable[[Confirmation | None, BaseException | None], object]
+        self,
+        event: CallbackEvent,
+        settle: Callable[[Confirmation | None, BaseException | None], object] | tuple[Mailbox, object],
     ) -> None:
-        """Starts to ask. `settle(confirmation, error)` is called as by `start_put`."""
+        """Starts to ask. `settle` is as for `start_put`."""
 
     def close(self) -> None:
         """Closes the connections. Calls under way end as they would have."""
@@ -380,6 +384,21 @@ class Call:
 
     def cancel(self) -> None:
         """Ends the call, if it is still under way, with an error of kind `cancelled`."""
+
+@final
+class Mailbox:
+    """What the calls of one event loop came to."""
+
+    def __new__(cls) -> Self:
+        """Raises OSError where there are no descriptors for it."""
+
+    def fileno(self) -> int:
+        """Can be read from while there is something to fetch. It is the mailbox's: neither to be read from nor
+        to be closed.
+        """
+
+    def collect(self) -> list[tuple[Any, Any, BaseException | None]]:
+        """What has come: each with what stands for its call, a value or None, and an exception or None."""
 
 @final
 class Signer:

@@ -3,3 +3,4 @@
 pub mod arguments;
 pub mod measure;
 pub mod sink;
+pub mod tls;

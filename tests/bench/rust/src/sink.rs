@@ -9,6 +9,8 @@ use std::time::Duration;
 use crc_fast::CrcAlgorithm;
 use nix::sys::socket::{MsgFlags, recv};
 
+use crate::tls::TlsStream;
+
 /// Bodies up to this length are read and summed, as OSS does it, so that clients check a real CRC-64. Larger
 /// ones are dropped in the kernel, and no CRC-64 is told.
 const SUMMED_MAX: u64 = 64 << 10;
@@ -51,25 +53,27 @@ pub enum Wire {
     /// A socket.
     Plain(TcpStream),
     /// A socket with TLS.
-    Tls(Box<rustls::StreamOwned<rustls::ServerConnection, TcpStream>>),
+    Tls(Box<TlsStream>),
 }
 
 impl Wire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Wire::Plain(stream) => stream.read(buffer),
-            Wire::Tls(stream) => match stream.read(buffer) {
-                // Clients that close without saying so are none of our concern.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
-                outcome => outcome,
-            },
+            Wire::Tls(stream) => {
+                let mut filled = 0;
+                stream.take(buffer.len(), |piece| {
+                    buffer[filled..filled + piece.len()].copy_from_slice(piece);
+                    filled += piece.len();
+                })
+            }
         }
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Wire::Plain(stream) => stream.write_all(bytes),
-            Wire::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
+            Wire::Tls(stream) => stream.write_all(bytes),
         }
     }
 
@@ -82,7 +86,8 @@ impl Wire {
                 let flags = MsgFlags::MSG_TRUNC;
                 Ok(recv(stream.as_raw_fd(), &mut scratch[..most], flags)?)
             }
-            other => other.read(&mut scratch[..most.min(64 << 10)]),
+            Wire::Plain(stream) => stream.read(&mut scratch[..most.min(64 << 10)]),
+            Wire::Tls(stream) => stream.take(most, |_| ()),
         }
     }
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oss_callback_bench::sink::{Connection, Counts, Wire};
+use oss_callback_bench::tls::TlsStream;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 
@@ -59,8 +60,7 @@ fn accept(listener: &TcpListener, tls: Option<&Arc<ServerConfig>>, wait: Duratio
 fn wire(stream: TcpStream, tls: Option<Arc<ServerConfig>>) -> io::Result<Wire> {
     stream.set_nodelay(true)?;
     let Some(config) = tls else { return Ok(Wire::Plain(stream)) };
-    let session = rustls::ServerConnection::new(config).map_err(io::Error::other)?;
-    Ok(Wire::Tls(Box::new(rustls::StreamOwned::new(session, stream))))
+    Ok(Wire::Tls(Box::new(TlsStream::new(config, stream)?)))
 }
 
 fn tls(ca_file: &str) -> Result<Arc<ServerConfig>, Failure> {
