@@ -19,7 +19,7 @@ type Client struct {
 	endpoint string
 	region   string
 	arrivals *arrivals
-	calls    atomic.Int64
+	calls    *atomic.Int64
 }
 
 // NewClient checks the options and makes a client. Nothing is sent.
@@ -44,6 +44,7 @@ func NewClient(options Options) (*Client, error) {
 		endpoint: C.GoString(C.osscb_client_endpoint(made)),
 		region:   C.GoString(C.osscb_client_region(made)),
 		arrivals: &arrivals{},
+		calls:    &atomic.Int64{},
 	}
 	arrivals := client.arrivals
 	client.handle = own(unsafe.Pointer(made), func(pointer unsafe.Pointer) {

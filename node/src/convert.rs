@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use napi::bindgen_prelude::{Array, JsObjectValue};
+use napi::bindgen_prelude::{Array, FromNapiValue, JsObjectValue};
 use napi::{JsValue, Unknown, ValueType};
 
 use crate::outcome::Failure;
@@ -12,6 +12,19 @@ pub const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 
 /// Text.
 pub fn text(field: &str, value: &Unknown<'_>) -> Result<String, Failure> {
+    text_of(|| field.to_owned(), value)
+}
+
+/// Text, whose name is only made up when it does not fit.
+fn text_of(field: impl FnOnce() -> String, value: &Unknown<'_>) -> Result<String, Failure> {
+    // Each question to Node costs, and nearly all values are what they should be. In its UTF-8 a lone
+    // surrogate is U+FFFD, which may also stand there by itself.
+    if let Ok(text) = String::from_unknown(*value)
+        && !text.contains('\u{fffd}')
+    {
+        return Ok(text);
+    }
+    let field = &field();
     let hint = match value.get_type()? {
         ValueType::String => {
             let text = value.coerce_to_string()?.into_utf16()?;
@@ -90,21 +103,21 @@ pub fn entries<'env>(list: &Array<'env>) -> Result<Vec<(String, Unknown<'env>)>,
 
 /// Names and texts, from the list of pairs that `index.js` makes of an object.
 pub fn pairs(field: &str, value: &Unknown<'_>) -> Result<Vec<(String, String)>, Failure> {
-    each_pair(field, value, text)
+    each_pair(field, value, |inner, value| text_of(inner, value))
 }
 
 /// Names and texts, with `null` for a name without a value.
 pub fn query(field: &str, value: &Unknown<'_>) -> Result<Vec<(String, Option<String>)>, Failure> {
     each_pair(field, value, |inner, value| match value.get_type()? {
         ValueType::Null | ValueType::Undefined => Ok(None),
-        _ => text(inner, value).map(Some),
+        _ => text_of(inner, value).map(Some),
     })
 }
 
 fn each_pair<T>(
     field: &str,
     value: &Unknown<'_>,
-    convert: impl Fn(&str, &Unknown<'_>) -> Result<T, Failure>,
+    convert: impl Fn(&dyn Fn() -> String, &Unknown<'_>) -> Result<T, Failure>,
 ) -> Result<Vec<(String, T)>, Failure> {
     let wanted = "an object, a Map, or an array of pairs";
     let mut all = Vec::new();
@@ -113,7 +126,7 @@ fn each_pair<T>(
             return Err(Failure::invalid(field, "must hold pairs of a name and a value", None));
         };
         let name = text(field, &name)?;
-        let value = convert(&format!("{field}[{name:?}]"), &value)?;
+        let value = convert(&|| format!("{field}[{name:?}]"), &value)?;
         all.push((name, value));
     }
     Ok(all)

@@ -160,11 +160,8 @@ impl Settle {
         Ok(Settle { way: Some(way), user })
     }
 
-    pub fn with<T, P>(
-        mut self,
-        outcome: Result<T>,
-        python: impl FnOnce(Python<'_>, T) -> P + Send + 'static,
-    ) where
+    pub fn with<T, P>(mut self, outcome: Result<T>, python: impl FnOnce(Python<'_>, T) -> P + Send + 'static)
+    where
         T: Send + 'static,
         P: for<'py> IntoPyObject<'py>,
     {

@@ -182,7 +182,12 @@ impl NativeClient {
     }
 
     /// Starts to ask. `settle` is as for `start_put`.
-    fn start_confirm(&self, py: Python<'_>, event: Bound<'_, PyAny>, settle: Bound<'_, PyAny>) -> PyResult<()> {
+    fn start_confirm(
+        &self,
+        py: Python<'_>,
+        event: Bound<'_, PyAny>,
+        settle: Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         let event = receive::given(&event)?;
         let client = self.open(py)?;
         let settle = Settle::new(&settle, self.user_code())?;

@@ -15,9 +15,11 @@ pub(crate) fn apply(
     mut set: impl FnMut(&str, OptionValue) -> Result<()>,
 ) -> PyResult<()> {
     let py = keywords.py();
-    for (name, value) in keywords.iter() {
+    for (place, (name, value)) in keywords.iter().enumerate() {
         let name = convert::text("option", &name)?;
-        let Some(option) = known.iter().find(|option| option.name == name) else {
+        // Our own callers name all of them, in the list's order.
+        let expected = known.get(place).filter(|option| option.name == name);
+        let Some(option) = expected.or_else(|| known.iter().find(|option| option.name == name)) else {
             // Any value will do to have the core name the nearest option.
             return match set(name, OptionValue::Bool(true)) {
                 Err(error) => Err(unknown_keyword(py, &error)),

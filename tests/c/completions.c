@@ -3,6 +3,7 @@
 
 #include "scenarios.h"
 
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +72,40 @@ static void one_thread_waits_for_hundreds_of_calls(void) {
     }
     CHECK(now_ms() - begun < 400 * CALLS / 4);
     CHECK(osscb_completions_pending(queue) == 0);
+    osscb_completions_free(queue);
+    osscb_callback_free(callback);
+    osscb_client_free(client);
+}
+
+/* As an event loop does it: wait for the descriptor, fetch what there is, and wait again. */
+static void a_descriptor_tells_when_there_is_something_to_fetch(void) {
+    osscb_client *client = client_of(NULL);
+    osscb_callback *callback = callback_to("/delay/100", NULL);
+    osscb_completions *queue = osscb_completions_new();
+    osscb_completion ends[MOST];
+    struct pollfd waiting = {-1, POLLIN, 0};
+    size_t count = 0, ended = 0;
+    CHECK(osscb_completions_descriptor(NULL, &waiting.fd, NULL) == OSSCB_STATUS_INVALID_ARGUMENT);
+    CHECK(osscb_completions_descriptor(queue, NULL, NULL) == OSSCB_STATUS_INVALID_ARGUMENT);
+    REQUIRE(osscb_completions_descriptor(queue, &waiting.fd, NULL) == OSSCB_STATUS_OK);
+    CHECK(poll(&waiting, 1, 0) == 0);
+    for (uint64_t i = 0; i < 20; i++) {
+        start_put(client, "described.txt", "Hello OSS", 9, callback, NULL, queue, i);
+    }
+    while (ended < 20 && poll(&waiting, 1, 30000) == 1) {
+        CHECK(osscb_completions_wait(queue, ends, MOST, 0, &count, NULL) == OSSCB_STATUS_OK);
+        for (size_t i = 0; i < count; i++) {
+            CHECK(ends[i].status == OSSCB_STATUS_OK);
+            osscb_reply_free(ends[i].reply);
+        }
+        ended += count;
+    }
+    CHECK(ended == 20);
+    CHECK(poll(&waiting, 1, 0) == 0);
+    /* That nothing will come any more is told, too. */
+    osscb_completions_close(queue);
+    CHECK(poll(&waiting, 1, 0) == 1);
+    CHECK(osscb_completions_wait(queue, ends, MOST, 0, &count, NULL) == OSSCB_STATUS_CANCELLED);
     osscb_completions_free(queue);
     osscb_callback_free(callback);
     osscb_client_free(client);
@@ -276,6 +311,7 @@ static void calls_can_be_started_after_fork(void) {
 
 const test completion_tests[] = {
     TEST(one_thread_waits_for_hundreds_of_calls),
+    TEST(a_descriptor_tells_when_there_is_something_to_fetch),
     TEST(a_started_call_that_fails_tells_why),
     TEST(a_started_call_can_be_cancelled),
     TEST(a_started_call_gives_its_data_back_when_the_answer_comes_early),

@@ -32,6 +32,23 @@ fn put_writes_the_callback_body_and_nothing_else_to_standard_output() {
 }
 
 #[test]
+fn put_goes_through_the_proxy_that_the_environment_names() {
+    let (serve, app) = (Serve::start(&[]), Server::app("200 OK", ANSWER));
+    let (_directory, path) = file("cat.txt", b"Hello OSS");
+    let endpoint = "http://oss-cn-hangzhou.example";
+    let put = |proxied: &str, excepted: &str, code: i32| {
+        let mut command =
+            serve.put(&[&path, "oss://photos/k", "--callback-url", &app.url(), "--retries", "0"]);
+        // The local OSS takes requests in a proxy's form for any host's name.
+        command.env("OSS_ENDPOINT", endpoint).env("HTTP_PROXY", proxied).env("NO_PROXY", excepted);
+        outcome(&mut command, code)
+    };
+    assert_eq!(put(serve.variable("OSS_ENDPOINT"), "", 0).0, ANSWER);
+    // No name server knows the host.
+    put(serve.variable("OSS_ENDPOINT"), "oss-cn-hangzhou.example", 5);
+}
+
+#[test]
 fn put_says_nothing_on_standard_error_when_asked_to_be_quiet() {
     let (serve, app) = (Serve::start(&[]), Server::app("200 OK", ANSWER));
     let (_directory, path) = file("cat.txt", b"x");

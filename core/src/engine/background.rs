@@ -16,7 +16,7 @@ const THREADS_MAX: usize = 2;
 
 /// What one background thread takes before another is used. Kept together, small calls share its
 /// connections and its turns at the poll; a call that moves much is worth a thread of its own.
-const LOAD_OF_A_THREAD: usize = 64;
+const LOAD_OF_A_THREAD: usize = 8;
 
 /// How much a call asks of the thread that drives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

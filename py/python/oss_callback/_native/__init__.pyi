@@ -393,8 +393,8 @@ class Mailbox:
         """Raises OSError where there are no descriptors for it."""
 
     def fileno(self) -> int:
-        """Can be read from while there is something to fetch. It is the mailbox's: neither to be read from nor
-        to be closed.
+        """Can be read from while there is something to fetch. It is the mailbox's: neither to be read from
+        nor to be closed.
         """
 
     def collect(self) -> list[tuple[Any, Any, BaseException | None]]:

@@ -13,6 +13,7 @@ mod hostile;
 mod kills;
 mod layout;
 mod post_forms;
+mod proxies;
 mod retries;
 mod scenario_list;
 mod scenarios;
