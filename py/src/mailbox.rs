@@ -38,8 +38,8 @@ impl Mailbox {
         Ok(Mailbox { shared: Arc::new(Shared(Mutex::new(inside))) })
     }
 
-    /// Can be read from while there is something to fetch. It is the mailbox's: neither to be read from nor
-    /// to be closed.
+    /// Can be read from while there is something to fetch. It is the mailbox's: neither to be read from
+    /// nor to be closed.
     fn fileno(&self) -> i32 {
         self.shared.locked().bell.descriptor()
     }
