@@ -4,7 +4,7 @@
 // OSS wants is the core's to know. Documentation: index.d.ts.
 
 const { reply, refusal } = require('./lib/answer.js')
-const { flat, fromFlat, timed, isPlain } = require('./lib/arguments.js')
+const { flat, fromFlat, linesOf, moment, timed, isPlain } = require('./lib/arguments.js')
 const { Callback, nativeCallback } = require('./lib/callback.js')
 const { call, channel } = require('./lib/calls.js')
 const { Provider } = require('./lib/credentials.js')
@@ -130,6 +130,11 @@ class Signer {
   }
 
   sign(method, request) {
+    const lines = linesOf(method, request)
+    const signed = lines && native.signerSignLines(this.#native, lines, moment(request.time))
+    if (signed !== undefined) {
+      return fromFlat(take(signed).split('\n'))
+    }
     return fromFlat(take(native.signerSign(this.#native, method, timed('request', request))))
   }
 

@@ -41,6 +41,27 @@ function timed(field, options) {
   return flat(field, options?.time === undefined ? options : { ...options, time: moment(options.time) })
 }
 
+/**
+ * A request to be signed as lines of text, if it is one of a bucket and a key, and of nothing but texts
+ * beside: the usual one. Of everything else the addon takes and checks each value by itself.
+ */
+function linesOf(method, request) {
+  if (!isPlain(request)) {
+    return undefined
+  }
+  const { bucket, key, headers = {}, time, ...rest } = request
+  const isTime = time === undefined || typeof time === 'number' || isDate(time)
+  if (!isTime || !isPlain(headers) || Object.keys(rest).length > 0) {
+    return undefined
+  }
+  const texts = [method, bucket, key]
+  for (const name of Object.keys(headers)) {
+    texts.push(name, headers[name])
+  }
+  const fit = texts.every((text) => typeof text === 'string' && !text.includes('\n'))
+  return fit ? texts.join('\n') : undefined
+}
+
 function fromFlat(list) {
   const object = {}
   for (let index = 0; index < list.length; index += 2) {
@@ -108,4 +129,4 @@ function isPlain(value) {
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
-module.exports = { flat, fromFlat, pairs, moment, timed, bytes, isPlain, typeName }
+module.exports = { flat, fromFlat, linesOf, pairs, moment, timed, bytes, isPlain, typeName }

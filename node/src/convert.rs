@@ -70,7 +70,11 @@ pub fn duration(field: &str, value: &Unknown<'_>, per_second: f64) -> Result<Dur
 /// Unix seconds; now where there are none.
 pub fn moment(field: &str, value: Option<Unknown<'_>>) -> Result<SystemTime, Failure> {
     let Some(value) = value else { return Ok(SystemTime::now()) };
-    let seconds = number(field, "a Date or Unix seconds", &value)?;
+    unix_seconds(field, number(field, "a Date or Unix seconds", &value)?)
+}
+
+/// A moment.
+pub fn unix_seconds(field: &str, seconds: f64) -> Result<SystemTime, Failure> {
     // What lies too far off for the core is refused there.
     let moved = Duration::try_from_secs_f64(seconds.abs()).ok().and_then(|off| match seconds < 0.0 {
         true => SystemTime::UNIX_EPOCH.checked_sub(off),

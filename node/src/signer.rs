@@ -1,7 +1,9 @@
 //! Signing requests that others send.
 
+use std::time::SystemTime;
+
 use napi::Unknown;
-use napi::bindgen_prelude::{Array, External};
+use napi::bindgen_prelude::{Array, Either, Either3, External};
 use napi_derive::napi;
 use oss_callback::sign::SignRequest;
 use oss_callback::{Addressing, Credentials, Signer};
@@ -10,7 +12,7 @@ use crate::callback::flat;
 use crate::convert::{self, optional_text, text};
 use crate::handles::Live;
 use crate::options::parameters;
-use crate::outcome::{Failure, Outcome, guard};
+use crate::outcome::{Failure, Outcome, Told, guard};
 
 /// What JavaScript's Signer is made of.
 pub struct NativeSigner {
@@ -54,6 +56,50 @@ pub fn signer_sign(
         let request = asked_for(&method, [bucket, key, query, headers, additional])?;
         Ok(flat(&signer.inner.sign(&request, convert::moment("time", time)?)?.headers))
     })
+}
+
+/// The same for a request of texts alone, which come in one: each question to Node costs more than what it
+/// asks for. `lines` are the method, the bucket, the key, and the headers' names and values, one on each line.
+/// Gives the headers to add likewise, and nothing where it takes the other way to say what is wrong.
+#[napi(catch_unwind)]
+pub fn signer_sign_lines(
+    signer: &External<NativeSigner>,
+    lines: String,
+    time: Option<f64>,
+) -> Either3<String, Told, ()> {
+    let signed = || {
+        let all: Vec<&str> = lines.split('\n').collect();
+        let [method, bucket, key, headers @ ..] = &all[..] else { return Ok(None) };
+        // What was a lone surrogate has no name here by which it could be told.
+        if headers.len() % 2 != 0 || lines.contains('\u{fffd}') {
+            return Ok(None);
+        }
+        let owned = |text: &&str| (*text).to_owned();
+        let request = SignRequest {
+            method: owned(method),
+            bucket: Some(owned(bucket)),
+            key: Some(owned(key)),
+            headers: headers.chunks_exact(2).map(|pair| (owned(&pair[0]), owned(&pair[1]))).collect(),
+            ..SignRequest::default()
+        };
+        let time = match time {
+            None => SystemTime::now(),
+            Some(seconds) => convert::unix_seconds("time", seconds)?,
+        };
+        let signed = signer.inner.sign(&request, time)?;
+        let mut out = String::with_capacity(512);
+        for text in signed.headers.iter().flat_map(|(name, value)| [name, value]) {
+            out.push_str(text);
+            out.push('\n');
+        }
+        out.pop();
+        Ok(Some(out))
+    };
+    match guard(signed) {
+        Either::A(Some(signed)) => Either3::A(signed),
+        Either::A(None) => Either3::C(()),
+        Either::B(told) => Either3::B(told),
+    }
 }
 
 /// A signed URL, and the headers that must be sent with it, as a flat list.

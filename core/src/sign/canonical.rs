@@ -67,7 +67,7 @@ impl Parts<'_> {
                 out.pop();
                 out.push(',');
             } else {
-                out.extend(name.chars().map(|character| character.to_ascii_lowercase()));
+                out.push_str(&lower_case(name));
                 out.push(':');
             }
             out.push_str(trim(value));

@@ -1,5 +1,5 @@
 //! The step of `cargo xtask test`: every workload once, tiny, ours only, and what can be counted without a
-//! clock: connections, requests, bytes, allocations.
+//! clock: connections, requests, bytes, allocations, instructions.
 
 use std::process::Command;
 
@@ -8,11 +8,11 @@ use super::table::Sample;
 use super::workloads::{WORKLOADS, Workload, is_peer};
 use super::{Bench, Options};
 use crate::runner::Run;
-use crate::steps::{GO, NODE, PYTHON, Step, Tool};
+use crate::steps::{GO, NODE, PYTHON, Step, Tool, VALGRIND};
 
 pub const STEP: Step = Step {
     name: "bench",
-    about: "the benchmarks once, tiny: connections, requests, bytes and allocations",
+    about: "the benchmarks once, tiny: connections, requests, bytes, allocations and instructions",
     tools: &[],
     run,
 };
@@ -22,6 +22,11 @@ const CC: Tool = Tool { name: "cc", probe: &["cc", "--version"], how_to_get: "yo
 /// Allocations of one PUT with a callback on a warm client. Fewer are welcome: then lower it.
 const ALLOCATIONS_PER_PUT: f64 = 126.0;
 const ALLOCATIONS_SLACK: f64 = 4.0;
+
+/// Instructions of one PUT in the development build, by callgrind: the same to a few in a million, run after
+/// run. Compilers differ by less than the slack.
+const INSTRUCTIONS_PER_PUT: f64 = 673_592.0;
+const INSTRUCTIONS_SLACK: f64 = 0.1;
 
 fn run(run: &mut Run) -> Result<(), String> {
     if cfg!(not(unix)) {
@@ -48,6 +53,12 @@ fn run(run: &mut Run) -> Result<(), String> {
             }
         }
         checks.push(("bench allocations of a PUT".to_owned(), allocations(&bench)));
+        if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+            match VALGRIND.is_installed() {
+                true => checks.push(("bench instructions of a PUT".to_owned(), instructions(&bench))),
+                false => lacking.push(&VALGRIND),
+            }
+        }
     }
     for tool in lacking {
         run.lacks("bench", tool);
@@ -127,5 +138,32 @@ fn allocations(bench: &Bench<'_>) -> Result<(), String> {
     }
     Err(format!(
         "{each} allocations for each PUT, {ALLOCATIONS_PER_PUT} are on record (xtask/src/bench/counts.rs)"
+    ))
+}
+
+fn instructions(bench: &Bench<'_>) -> Result<(), String> {
+    let driver = bench.programs.rust("bench-rust")?;
+    let of = |puts: u32| -> Result<f64, String> {
+        let mut command: Command = bench.run.command("valgrind");
+        command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(&driver);
+        command.args(["rust", "put", "ways=1"]).arg(format!("n={puts}"));
+        command.arg(format!("endpoint={}", bench.sink.places.plain));
+        let done = command.output().map_err(|e| e.to_string())?;
+        let said = String::from_utf8_lossy(&done.stderr);
+        let collected = said.lines().find_map(|line| line.split_once("Collected : "));
+        collected
+            .and_then(|(_, count)| count.trim().parse().ok())
+            .ok_or_else(|| format!("callgrind gave no count: {said}"))
+    };
+    // What the start costs is in both.
+    let each = (of(300)? - of(100)?) / 200.0;
+    let off = each / INSTRUCTIONS_PER_PUT - 1.0;
+    println!("{each} instructions for each PUT");
+    if off.abs() <= INSTRUCTIONS_SLACK {
+        return Ok(());
+    }
+    Err(format!(
+        "{each} instructions for each PUT, {:+.0} % of the {INSTRUCTIONS_PER_PUT} on record (xtask/src/bench/counts.rs)",
+        off * 100.0
     ))
 }

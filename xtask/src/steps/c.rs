@@ -20,7 +20,7 @@ pub const STEP: Step = Step {
 pub const CC: Tool =
     Tool { name: "a C compiler", probe: &["cc", "--version"], how_to_get: "apt-get install gcc libc6-dev" };
 
-const VALGRIND: Tool =
+pub const VALGRIND: Tool =
     Tool { name: "valgrind", probe: &["valgrind", "--version"], how_to_get: "apt-get install valgrind" };
 
 /// What a program must link beside the static library. rustc says so; a change is one for packagers.

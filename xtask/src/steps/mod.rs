@@ -13,7 +13,7 @@ mod rust;
 
 use std::process::{Command, Stdio};
 
-pub use c::NATIVE_LIBRARIES;
+pub use c::{NATIVE_LIBRARIES, VALGRIND};
 pub use peers::install_once;
 
 use crate::runner::Run;

@@ -22,6 +22,7 @@ mod scenarios_upload;
 mod sealed;
 mod sign_vectors;
 mod strict_example;
+mod tls;
 mod uploads;
 mod vectors;
 mod verify_vectors;

@@ -146,6 +146,10 @@ fn file(arguments: &Arguments) -> Result<(), String> {
     client.put_object_with_callback(BUCKET, "warm", &b"x"[..], &callback).map_err(said)?;
     measure(UsageWho::RUSAGE_SELF, || {
         match arguments.workload.as_str() {
+            "multipart" if arguments.find("source") == Some("stream") => {
+                let stream = Body::reader(File::open(path).map_err(said)?, None);
+                client.upload_file_with_callback(BUCKET, "k", stream, &callback, &options)
+            }
             "multipart" => client.upload_file_with_callback(BUCKET, "k", path, &callback, &options),
             "stream" => {
                 let stream = Body::reader(File::open(path).map_err(said)?, None);
