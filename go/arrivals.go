@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // How many ends are fetched at once.
@@ -54,11 +55,16 @@ func (a *arrivals) await(p *putCall) bool {
 	a.mu.Lock()
 	if p.status != C.OSSCB_STATUS_OK {
 		delete(a.waiting, tag)
+		if a.serving && len(a.waiting) == 0 {
+			// Nothing will come for which it waits.
+			a.file.SetReadDeadline(time.Unix(1, 0))
+		}
 		a.mu.Unlock()
 		return true
 	}
 	if !a.serving {
 		a.serving = true
+		a.file.SetReadDeadline(time.Time{})
 		go a.serve()
 	}
 	a.mu.Unlock()
@@ -77,8 +83,13 @@ func (a *arrivals) open() bool {
 	var theirs C.int32_t
 	if C.osscb_completions_descriptor(queue, &theirs, nil) == C.OSSCB_STATUS_OK {
 		// A copy, as a file of Go's owns its descriptor.
-		if ours, err := syscall.Dup(int(theirs)); err == nil {
+		syscall.ForkLock.RLock()
+		ours, err := syscall.Dup(int(theirs))
+		if err == nil {
 			syscall.CloseOnExec(ours)
+		}
+		syscall.ForkLock.RUnlock()
+		if err == nil {
 			a.file = os.NewFile(uintptr(ours), "oss-callback")
 			conn, err := a.file.SyscallConn()
 			if err == nil {
@@ -103,11 +114,14 @@ func (a *arrivals) serve() {
 			status := C.osscb_completions_wait(a.queue, &ends[0], arrivalsAtOnce, 0, &count, nil)
 			return count > 0 || status != C.OSSCB_STATUS_OK
 		})
-		if err != nil && count == 0 {
-			// The poller does not take it, which it did when it was made: wait in C then.
-			C.osscb_completions_wait(a.queue, &ends[0], arrivalsAtOnce, C.OSSCB_FOREVER, &count, nil)
-		}
 		a.mu.Lock()
+		if err != nil && count == 0 && len(a.waiting) > 0 {
+			// Told to end, and a call has begun since; or the poller fails, which it did not at first.
+			a.file.SetReadDeadline(time.Time{})
+			a.mu.Unlock()
+			time.Sleep(time.Millisecond)
+			continue
+		}
 		for i := range ends[:count] {
 			tag := uint64(ends[i].tag)
 			waiters[i] = a.waiting[tag]

@@ -20,6 +20,8 @@ type Client struct {
 	region   string
 	arrivals *arrivals
 	calls    *atomic.Int64
+	// How many calls may wait in C.
+	inC int64
 }
 
 // NewClient checks the options and makes a client. Nothing is sent.
@@ -45,6 +47,7 @@ func NewClient(options Options) (*Client, error) {
 		region:   C.GoString(C.osscb_client_region(made)),
 		arrivals: &arrivals{},
 		calls:    &atomic.Int64{},
+		inC:      max(1, int64(runtime.GOMAXPROCS(0))-1),
 	}
 	arrivals := client.arrivals
 	client.handle = own(unsafe.Pointer(made), func(pointer unsafe.Pointer) {
@@ -117,7 +120,7 @@ func (c *Client) PutObjectWithCallback(
 	// A call that waits in C keeps one of Go's processors, and gives it back only to whoever comes to
 	// ask. A few may; where there are more, they wait in Go.
 	defer c.calls.Add(-1)
-	if c.calls.Add(1) <= mostInC() || len(data) > largestStarted || !c.arrivals.await(put) {
+	if c.calls.Add(1) <= c.inC || len(data) > largestStarted || !c.arrivals.await(put) {
 		put.wait()
 	}
 	if put.status != C.OSSCB_STATUS_OK {
@@ -129,11 +132,6 @@ func (c *Client) PutObjectWithCallback(
 
 // Larger data is worth a thread of its own.
 const largestStarted = 256 << 10
-
-// mostInC is how many calls of a client may wait in C.
-func mostInC() int64 {
-	return max(1, int64(runtime.GOMAXPROCS(0))-1)
-}
 
 // putCall is what a call of C is lent, and what it comes to.
 type putCall struct {

@@ -84,7 +84,9 @@ impl Queue {
                     true => std::mem::take(&mut state.ended),
                     false => state.ended.drain(..room).collect(),
                 };
+                // That no more will come is to be told, too.
                 if state.ended.is_empty()
+                    && !(state.closed && state.under_way == 0)
                     && let Some(bell) = &mut state.bell
                 {
                     bell.hush();

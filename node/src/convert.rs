@@ -17,15 +17,17 @@ pub fn text(field: &str, value: &Unknown<'_>) -> Result<String, Failure> {
 
 /// Text, whose name is only made up when it does not fit.
 fn text_of(field: impl FnOnce() -> String, value: &Unknown<'_>) -> Result<String, Failure> {
-    // Each question to Node costs, and nearly all values are what they should be. In its UTF-8 a lone
-    // surrogate is U+FFFD, which may also stand there by itself.
-    if let Ok(text) = String::from_unknown(*value)
-        && !text.contains('\u{fffd}')
-    {
-        return Ok(text);
+    let is = value.get_type()?;
+    if is == ValueType::String {
+        // Each question to Node costs, and nearly all texts are what they should be. In its UTF-8 a lone
+        // surrogate is U+FFFD, which may also stand there by itself.
+        let text = String::from_unknown(*value)?;
+        if !text.contains('\u{fffd}') {
+            return Ok(text);
+        }
     }
     let field = &field();
-    let hint = match value.get_type()? {
+    let hint = match is {
         ValueType::String => {
             let text = value.coerce_to_string()?.into_utf16()?;
             return text.as_str().map_err(|_| {

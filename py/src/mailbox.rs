@@ -2,10 +2,13 @@
 //! descriptor the loop waits for, and made into objects there. The library's threads never wait for the
 //! interpreter, which a busy loop gives up only every few milliseconds.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oss_callback::Bell;
 use pyo3::prelude::*;
+
+use crate::errors::bug;
 
 /// Makes the object of an outcome.
 type Outcome = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
@@ -51,9 +54,13 @@ impl Mailbox {
             inside.bell.hush();
             std::mem::take(&mut inside.letters)
         };
-        let open = |(call, outcome): (Py<PyAny>, Outcome)| match outcome(py) {
-            Ok(value) => (call, Some(value), None),
-            Err(error) => (call, None, Some(error)),
+        // A defect in one must not lose the others.
+        let open = |(call, outcome): (Py<PyAny>, Outcome)| {
+            let opened = catch_unwind(AssertUnwindSafe(|| outcome(py)));
+            match opened.unwrap_or_else(|panic| Err(bug(py, &*panic))) {
+                Ok(value) => (call, Some(value), None),
+                Err(error) => (call, None, Some(error)),
+            }
         };
         letters.into_iter().map(open).collect()
     }

@@ -2,7 +2,7 @@
 //! sends. No task and no channel lies between a call and its socket, which is most of what a small upload
 //! costs. Why: docs/decisions/0005-transport.md.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -32,10 +32,13 @@ struct Idle {
     since: Instant,
 }
 
+type Connection = http1::Connection<TokioIo<Stream>, Pieces>;
+
 /// One connection. It moves only while a call drives it.
 struct Line {
     sender: http1::SendRequest<Pieces>,
-    connection: http1::Connection<TokioIo<Stream>, Pieces>,
+    /// `None` once it has come to its end.
+    connection: Option<Connection>,
     liveness: Liveness,
 }
 
@@ -59,7 +62,8 @@ impl Direct {
             };
             match line.exchange(request, outgoing).await {
                 Ok(response) => {
-                    if line.is_idle() {
+                    // An answer may come before all was sent: then nothing more is.
+                    if outgoing.is_handed_over() && line.is_idle() {
                         self.put_back(authority, line);
                     }
                     return Ok(response);
@@ -68,7 +72,7 @@ impl Direct {
                 Err(Unsent::Whole(unsent)) if kept => request = *unsent,
                 Err(Unsent::Whole(_)) => {
                     let message = "the connection was closed before the request".to_owned();
-                    return Err(Failure { cause: FailureCause::Broken, message });
+                    return Err(Failure { cause: FailureCause::Connect, message });
                 }
                 Err(Unsent::No(failure)) => return Err(failure),
             }
@@ -80,6 +84,7 @@ impl Direct {
         loop {
             let line = {
                 let mut idle = self.locked();
+                drop_cold(&mut idle);
                 let found = idle.iter().rposition(|idle| idle.authority == authority)?;
                 idle.remove(found).line
             };
@@ -91,16 +96,20 @@ impl Direct {
 
     fn put_back(&self, authority: &str, line: Line) {
         let mut idle = self.locked();
-        let now = Instant::now();
-        // The coldest lie in front.
-        let cold = idle.iter().take_while(|idle| now - idle.since > IDLE_CONNECTION_MAX).count();
-        idle.drain(..cold);
-        idle.push(Idle { authority: authority.to_owned(), line, since: now });
+        drop_cold(&mut idle);
+        idle.push(Idle { authority: authority.to_owned(), line, since: Instant::now() });
     }
 
     fn locked(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Lets go of the connections that have lain idle for too long; the coldest lie in front.
+fn drop_cold(idle: &mut Vec<Idle>) {
+    let now = Instant::now();
+    let cold = idle.iter().take_while(|idle| now - idle.since > IDLE_CONNECTION_MAX).count();
+    idle.drain(..cold);
 }
 
 /// Why a request has no answer.
@@ -114,7 +123,7 @@ impl Line {
     async fn open(connector: &Connector, authority: &str) -> Result<Line, Failure> {
         let (stream, liveness) = connector.connect(authority).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| broken(&e))?;
-        Ok(Line { sender, connection, liveness })
+        Ok(Line { sender, connection: Some(connection), liveness })
     }
 
     async fn exchange(
@@ -148,21 +157,17 @@ impl Line {
     /// to be read.
     fn is_idle(&mut self) -> bool {
         let mut nobody = Context::from_waker(Waker::noop());
-        let open = std::pin::Pin::new(&mut self.connection).poll(&mut nobody).is_pending();
-        open && self.sender.is_ready()
+        let Some(connection) = &mut self.connection else { return false };
+        Pin::new(connection).poll(&mut nobody).is_pending() && self.sender.is_ready()
     }
 }
 
 /// Moves a connection for as long as `talk` takes. Both wake each other many times for one request; such a
 /// wake is another turn of the loop here, not one of the runtime, which would cost system calls.
-async fn drive<T>(
-    connection: &mut http1::Connection<TokioIo<Stream>, Pieces>,
-    talk: impl Future<Output = T>,
-) -> T {
+async fn drive<T>(connection: &mut Option<Connection>, talk: impl Future<Output = T>) -> T {
     let mut talk = pin!(talk);
     let turns = Arc::new(Turns::default());
     let waker = Waker::from(Arc::clone(&turns));
-    let mut closed = false;
     std::future::poll_fn(move |outer| {
         turns.begin(outer.waker());
         let mut inner = Context::from_waker(&waker);
@@ -170,8 +175,12 @@ async fn drive<T>(
             if let Poll::Ready(outcome) = talk.as_mut().poll(&mut inner) {
                 return Poll::Ready(outcome);
             }
-            // What ended it is told to `talk`, which ends by it.
-            closed = closed || std::pin::Pin::new(&mut *connection).poll(&mut inner).is_ready();
+            // Only when it is dropped does it hand back a request that it has not taken; so `talk` hears of
+            // every end.
+            if connection.as_mut().is_some_and(|connection| Pin::new(connection).poll(&mut inner).is_ready())
+            {
+                *connection = None;
+            }
             if !turns.again() {
                 return Poll::Pending;
             }

@@ -89,7 +89,7 @@ impl HttpTransport {
     pub fn new(config: &Arc<HttpConfig>, driven: Driven) -> Result<HttpTransport, Failure> {
         let malformed = |message| Failure { cause: FailureCause::Malformed, message };
         let tls = config.https.then(|| config.tls.config()).transpose().map_err(malformed)?;
-        let from_environment = matches!(config.proxy, ProxyChoice::FromEnvironment);
+        let from_environment = matches!(config.proxy, ProxyChoice::FromEnvironment) && names_proxies();
         Ok(HttpTransport {
             config: Arc::clone(config),
             driven,
@@ -142,6 +142,14 @@ impl HttpTransport {
         *wire.headers_mut() = headers;
         idle.guard(self.direct.send(&authority, wire, &outgoing)).await
     }
+}
+
+/// Whether the environment names any proxy, so that where it does not nobody is asked for each request.
+fn names_proxies() -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]
+        .iter()
+        .any(|name| is_set(name) || is_set(&name.to_ascii_lowercase()))
 }
 
 impl Transport for HttpTransport {

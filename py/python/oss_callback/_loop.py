@@ -44,7 +44,7 @@ async def put(start: Callable[..., Call], data: Any, takes_long: bool) -> Callba
         if pump is not None:
             await pump.stop()
         # An exception holds this frame; the frame must not hold the exception.
-        del answer
+        del answer, settle
 
 
 async def ask(start: Callable[..., None]) -> Any:
@@ -126,10 +126,14 @@ def _open(loop: asyncio.AbstractEventLoop) -> Mailbox | None:
     mailbox: Mailbox | None
     try:
         mailbox = _native.Mailbox()
-        loop.add_reader(mailbox.fileno(), _collect, mailbox)
+        # In a context of its own: that of the first call would live as long as the loop.
+        contextvars.Context().run(loop.add_reader, mailbox.fileno(), _collect, mailbox)
     except (NotImplementedError, OSError):
         mailbox = None
     with _opening:
+        # What comes in after a loop was closed holds the loop by the call that it is for.
+        for other in [other for other in _mailboxes if other.is_closed()]:
+            del _mailboxes[other]
         _mailboxes[loop] = mailbox
     return mailbox
 

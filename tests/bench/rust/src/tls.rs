@@ -31,6 +31,7 @@ enum Step {
     Data,
     Other,
     NeedsMore,
+    Answered,
     Closed,
 }
 
@@ -62,23 +63,24 @@ impl TlsStream {
         }
         let mut taken = 0;
         loop {
-            let step = self.step(|record, left_over| {
+            let hand_over = |record: &[u8], left_over: &mut Vec<u8>| {
                 let ready = record.len().min(most - taken);
                 take(&record[..ready]);
                 left_over.extend_from_slice(&record[ready..]);
                 taken += ready;
-            })?;
+            };
+            let step = self.step(hand_over, None)?;
             match step {
                 _ if taken > 0 => return Ok(taken),
                 Step::Closed => return Ok(0),
                 Step::NeedsMore if !self.fill()? => return Ok(0),
-                Step::NeedsMore | Step::Data | Step::Other => {}
+                _ => {}
             }
         }
     }
 
-    /// Deciphers and sends what is next in line.
-    fn step(&mut self, mut take: impl FnMut(&[u8], &mut Vec<u8>)) -> io::Result<Step> {
+    /// Deciphers or sends what is next in line; at last the answer, once nothing else has to go before it.
+    fn step(&mut self, mut take: impl FnMut(&[u8], &mut Vec<u8>), answer: Option<&[u8]>) -> io::Result<Step> {
         let UnbufferedStatus { mut discard, state, .. } =
             self.session.process_tls_records(&mut self.incoming[self.start..self.end]);
         let step = match state.map_err(io::Error::other)? {
@@ -103,7 +105,17 @@ impl TlsStream {
                 data.done();
                 Step::Other
             }
-            ConnectionState::BlockedHandshake | ConnectionState::WriteTraffic(_) => Step::NeedsMore,
+            ConnectionState::WriteTraffic(mut traffic) => match answer {
+                None => Step::NeedsMore,
+                Some(answer) => {
+                    self.outgoing.resize(answer.len() + 1024, 0);
+                    let length = traffic.encrypt(answer, &mut self.outgoing).map_err(io::Error::other)?;
+                    self.stream.write_all(&self.outgoing[..length])?;
+                    self.outgoing.clear();
+                    Step::Answered
+                }
+            },
+            ConnectionState::BlockedHandshake => Step::NeedsMore,
             _ => Step::Closed,
         };
         self.start += discard;
@@ -126,15 +138,12 @@ impl TlsStream {
 
     /// Sends an answer.
     pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let status = self.session.process_tls_records(&mut self.incoming[self.start..self.end]);
-        self.start += status.discard;
-        let ConnectionState::WriteTraffic(mut traffic) = status.state.map_err(io::Error::other)? else {
-            return Err(io::Error::other("an answer before the request is read"));
-        };
-        self.outgoing.resize(bytes.len() + 1024, 0);
-        let length = traffic.encrypt(bytes, &mut self.outgoing).map_err(io::Error::other)?;
-        self.stream.write_all(&self.outgoing[..length])?;
-        self.outgoing.clear();
-        Ok(())
+        loop {
+            match self.step(|record, left_over| left_over.extend_from_slice(record), Some(bytes))? {
+                Step::Answered => return Ok(()),
+                Step::Closed | Step::NeedsMore => return Err(io::ErrorKind::ConnectionAborted.into()),
+                Step::Data | Step::Other => {}
+            }
+        }
     }
 }
