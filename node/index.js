@@ -13,9 +13,11 @@ const native = require('./lib/native.js')
 const { abortable } = require('./lib/signals.js')
 const { sourceOf } = require('./lib/sources.js')
 const { put, upload } = require('./lib/uploads.js')
-const { CallbackEvent, CallbackVerifier, claims } = require('./lib/verifier.js')
 
 const { InvalidArgumentError } = classes
+
+/** The application server's side, which a program that uploads need not load. */
+const verifying = () => require('./lib/verifier.js')
 
 class Client {
   #native
@@ -63,7 +65,7 @@ class Client {
     if (Object.keys(rest).length > 0) {
       throw invalid(Object.keys(rest)[0], 'is not an option of confirm', 'There is but `signal`.')
     }
-    const json = claims(event)
+    const json = verifying().claims(event)
     const outcome = await abortable(signal, (cancel) =>
       call(this, (channel, number) =>
         take(native.clientConfirm(channel, number, this.#native, json, cancel)),
@@ -165,8 +167,12 @@ module.exports = {
   Callback,
   CallbackReply,
   Signer,
-  CallbackVerifier,
-  CallbackEvent,
+  get CallbackVerifier() {
+    return verifying().CallbackVerifier
+  },
+  get CallbackEvent() {
+    return verifying().CallbackEvent
+  },
   reply,
   refusal,
   ...classes,

@@ -93,21 +93,23 @@ pub fn run(args: &[&str]) -> Result<(), String> {
     let options = Options::parse(args)?;
     let run = Run::new()?;
     let mut bench = Bench::new(&run, !options.tiny, &options)?;
+    let out = options.out.clone().unwrap_or_else(|| bench.programs.folder.join("table.md"));
     let mut text = String::new();
-    for workload in &options.chosen {
-        let rows = bench.rounds(workload, &options)?;
-        let section = table::section(workload, &rows);
+    // After each of them: what was measured is not lost by what comes later.
+    let mut write = |bench: &Bench<'_>, section: String| -> Result<(), String> {
         println!("\n{section}");
         text += &section;
+        let whole = bench.head(&options) + &text;
+        std::fs::write(&out, whole).map_err(|e| format!("{}: {e}", out.display()))
+    };
+    for workload in &options.chosen {
+        let rows = bench.rounds(workload, &options)?;
+        write(&bench, table::section(workload, &rows))?;
     }
     if options.scaling {
         let section = bench.scaling(options.tiny)?;
-        println!("\n{section}");
-        text += &section;
+        write(&bench, section)?;
     }
-    let text = bench.head(&options) + &text;
-    let out = options.out.unwrap_or_else(|| bench.programs.folder.join("table.md"));
-    std::fs::write(&out, text).map_err(|e| format!("{}: {e}", out.display()))?;
     println!("written to {}", out.display());
     Ok(())
 }
@@ -171,6 +173,7 @@ impl<'a> Bench<'a> {
         for attempt in 0.. {
             let emulator = if who == "emulator" { Some(self.emulator()?) } else { None };
             let mut command = self.command(workload, who)?;
+            self.warm(workload)?;
             if let Some(emulator) = &emulator {
                 command.args(emulator_arguments(emulator, &self.sink.places.plain));
             }
@@ -191,6 +194,20 @@ impl<'a> Bench<'a> {
         unreachable!("the last attempt returns")
     }
 
+    /// Has the file in the page cache, whatever the system has done with it since.
+    fn warm(&self, workload: &Workload) -> Result<(), String> {
+        if moves_a_file(workload) {
+            let path = self.data(self.file_bytes())?;
+            let mut file = std::fs::File::open(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+            std::io::copy(&mut file, &mut std::io::sink()).map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn file_bytes(&self) -> u64 {
+        if self.tiny { (16 << 20) + 5 } else { 1 << 30 }
+    }
+
     fn command(&mut self, workload: &'static Workload, who: &'static str) -> Result<Command, String> {
         let mut given: Vec<String> = workload.arguments.iter().map(|word| (*word).to_owned()).collect();
         let port = workload.port.map(|port| self.sink.endpoint(port).to_owned());
@@ -198,13 +215,8 @@ impl<'a> Bench<'a> {
         if workload.port == Some("tls") {
             given.push(format!("ca={}", self.sink.ca.display()));
         }
-        let moves_a_file = matches!(workload.driver, "put-file" | "multipart" | "stream");
-        let file = if moves_a_file {
-            self.data(if self.tiny { (16 << 20) + 5 } else { 1 << 30 })?
-        } else {
-            PathBuf::new()
-        };
-        if moves_a_file {
+        let file = if moves_a_file(workload) { self.data(self.file_bytes())? } else { PathBuf::new() };
+        if moves_a_file(workload) {
             given.push(format!("file={}", file.display()));
         } else if !given.iter().any(|word| word.starts_with("n=")) {
             given.push(if self.tiny { "n=64".to_owned() } else { format!("seconds={}", self.seconds) });
@@ -240,9 +252,9 @@ impl<'a> Bench<'a> {
         let inner = match who {
             "bare-python" => {
                 let python = programs::interpreter().display().to_string();
-                return self.exec(&python, &["-B", "-c", "pass"], &["n=5".into(), "warm=1".into()]);
+                return self.exec(&python, &["-B", "-c", "pass"], &["n=10".into(), "warm=1".into()]);
             }
-            "bare-node" => return self.exec("node", &["-e", "0"], &["n=5".into(), "warm=1".into()]),
+            "bare-node" => return self.exec("node", &["-e", "0"], &["n=10".into(), "warm=1".into()]),
             who => self.programs.command(who, "import", &[])?,
         };
         // Imports are measured bare, as the other drivers' own start would be counted.
@@ -259,7 +271,7 @@ impl<'a> Bench<'a> {
             None => format!("import {module}"),
         };
         let words: &[&str] = if code.starts_with("import") { &["-c", &code] } else { &["-e", &code] };
-        let mut command = self.exec(&program, words, &["n=5".into(), "warm=1".into()])?;
+        let mut command = self.exec(&program, words, &["n=10".into(), "warm=1".into()])?;
         for (name, value) in inner.get_envs().filter(|(name, _)| *name == "PYTHONPATH") {
             command.env(name, value.unwrap_or_default());
         }
@@ -326,6 +338,10 @@ impl<'a> Bench<'a> {
         }
         text
     }
+}
+
+fn moves_a_file(workload: &Workload) -> bool {
+    matches!(workload.driver, "put-file" | "multipart" | "stream")
 }
 
 fn emulator_arguments(emulator: &Emulator, application: &str) -> Vec<String> {

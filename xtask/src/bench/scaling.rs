@@ -10,7 +10,7 @@ const SCALING: &[(&str, &str, &[u64])] = &[
     ("size", "bytes in one PUT", &[0, 4 << 10, 64 << 10, 1 << 20, 16 << 20, 256 << 20, 1 << 30, 4 << 30]),
     ("ways", "PUTs of 4 KiB at once", &[1, 2, 4, 8, 16, 32, 64]),
     ("parts", "parts of 100 KiB", &[1, 10, 100, 1_000, 10_000]),
-    ("part size", "bytes a part, 1 GiB from a file, 16 at once", &[100 << 10, 1 << 20, 8 << 20, 64 << 20]),
+    ("part size", "bytes a part, 1 GiB from a file, 16 at once", &[128 << 10, 1 << 20, 8 << 20, 64 << 20]),
     (
         "stream parts",
         "bytes a part, 1 GiB from a stream, 4 at once",

@@ -144,17 +144,24 @@ fn comparison(workload: &Workload, rows: &[Row], pair: &Pair) -> Option<String> 
 pub fn ratio(workload: &Workload, rows: &[Row], pair: &Pair) -> Option<Spread> {
     let of = |who: &str| rows.iter().find(|row| row.who == who).map(|row| &row.samples);
     let (ours, other) = (of(pair.ours)?, of(pair.other)?);
-    let over = workload.over.and_then(of);
-    Spread::of(ours.iter().zip(other).enumerate().map(|(round, (ours, other))| {
-        let figure = |sample: &Sample| {
-            let above = over.and_then(|over| over.get(round)).map_or(0.0, |bare| workload.unit.figure(bare));
-            workload.unit.figure(sample) - above
-        };
-        match workload.unit {
-            Unit::Time => figure(other) / figure(ours),
-            _ => figure(ours) / figure(other),
-        }
-    }))
+    // Told above the bare interpreter's time, of which a start takes more or less by as much as an import
+    // costs: its median, and the ratio of the medians.
+    let bare = workload.over.and_then(of).and_then(|bare| middle(workload, bare)).unwrap_or(0.0);
+    let ratio = |ours: f64, other: f64| match workload.unit {
+        Unit::Time => (other - bare) / (ours - bare),
+        _ => ours / other,
+    };
+    let figure = |sample: &Sample| workload.unit.figure(sample);
+    let rounds = ours.iter().zip(other).map(|(ours, other)| ratio(figure(ours), figure(other)));
+    let mut spread = Spread::of(rounds)?;
+    if workload.over.is_some() {
+        spread.median = ratio(middle(workload, ours)?, middle(workload, other)?);
+    }
+    Some(spread)
+}
+
+fn middle(workload: &Workload, samples: &[Sample]) -> Option<f64> {
+    Spread::of(samples.iter().map(|sample| workload.unit.figure(sample))).map(|spread| spread.median)
 }
 
 #[cfg(test)]
