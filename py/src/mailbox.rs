@@ -13,6 +13,9 @@ use crate::errors::bug;
 /// Makes the object of an outcome.
 type Outcome = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
+/// What stands for a call, and what it came to: a value or an exception.
+type Letter = (Py<PyAny>, Option<Py<PyAny>>, Option<PyErr>);
+
 /// What the calls of one event loop came to.
 #[pyclass(frozen, module = "oss_callback._native")]
 pub(crate) struct Mailbox {
@@ -48,7 +51,7 @@ impl Mailbox {
     }
 
     /// What has come: each with what stands for its call, a value or None, and an exception or None.
-    fn collect(&self, py: Python<'_>) -> Vec<(Py<PyAny>, Option<Py<PyAny>>, Option<PyErr>)> {
+    fn collect(&self, py: Python<'_>) -> Vec<Letter> {
         let letters = {
             let mut inside = self.shared.locked();
             inside.bell.hush();
