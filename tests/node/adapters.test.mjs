@@ -156,11 +156,17 @@ test('wrong_arguments_of_an_adapter_are_refused_when_it_is_made', () => {
 
 test('the_main_entry_does_not_load_the_adapters', () => {
   const code = `
-    require(${JSON.stringify(path.join(ROOT, 'node/index.js'))})
+    const ossCallback = require(${JSON.stringify(path.join(ROOT, 'node/index.js'))})
+    console.log(Object.keys(require.cache).join(' '))
+    if (typeof ossCallback.CallbackVerifier !== 'function') throw new Error('no verifier')
     console.log(Object.keys(require.cache).join(' '))`
-  const loaded = execFileSync(process.execPath, ['--eval', code], { encoding: 'utf8' })
-  assert.match(loaded, /lib.verifier\.js/)
-  assert.doesNotMatch(loaded, /adapters|receiver\.js|incoming\.js/)
+  const printed = execFileSync(process.execPath, ['--eval', code], { encoding: 'utf8' })
+  const [first, afterwards] = printed.split('\n')
+  assert.match(first, /lib.uploads\.js/)
+  assert.doesNotMatch(first, /adapters|receiver\.js|incoming\.js|verifier\.js/)
+  // The verifier is loaded when it is asked for, and still no adapter.
+  assert.match(afterwards, /lib.verifier\.js/)
+  assert.doesNotMatch(afterwards, /adapters|receiver\.js|incoming\.js/)
 })
 
 async function freePort() {
