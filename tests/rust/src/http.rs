@@ -126,7 +126,7 @@ impl Server {
     pub fn start_raw(
         serve: impl Fn(TcpStream) -> std::io::Result<()> + Send + Sync + 'static,
     ) -> std::io::Result<Server> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let listener = listen()?;
         let address = listener.local_addr()?;
         let stopping = Arc::new(AtomicBool::new(false));
         let connections = Arc::new(AtomicUsize::new(0));
@@ -166,6 +166,15 @@ impl Server {
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
+}
+
+/// Takes hundreds of connections at once: the standard library's listener takes 128, and whoever comes beyond
+/// them tries again only a second later.
+fn listen() -> std::io::Result<TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+    socket.listen(1024)?;
+    Ok(socket.into())
 }
 
 impl Drop for Server {
