@@ -1,6 +1,6 @@
 //! HTTP/1.1 for uploads: no redirects, connections kept alive. Where a proxy stands in between, reqwest
 //! knows how to talk to it; everywhere else the same engine, hyper, is driven directly.
-//! Why: docs/decisions/0005-transport.md.
+//! Why: docs/decisions/0009-direct-connections.md.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
