@@ -7,6 +7,7 @@
 //! Reasons and figures: docs/decisions/0005-transport.md.
 
 mod background;
+mod stepped;
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::transport::Transport;
 
 pub(crate) use self::background::Load;
+pub(crate) use self::stepped::{Step, Stepped};
 
 /// How often a blocking call asks its caller whether to go on.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(50);
@@ -147,15 +149,10 @@ impl Engines {
         T: Send,
         F: Future<Output = Result<T>> + Send,
     {
-        if Handle::try_current().is_err() {
-            return self.block_here(cancel, interrupt, lease, call);
+        if is_asynchronous() {
+            return aside(|| self.block_here(cancel, None, lease, call));
         }
-        // Called from asynchronous code, where a second runtime must not run on the same thread.
-        // The caller blocks its executor either way; this keeps it from a panic.
-        std::thread::scope(|scope| {
-            let worker = scope.spawn(|| self.block_here(cancel, None, lease, call));
-            worker.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Bug, "the call panicked")))
-        })
+        self.block_here(cancel, interrupt, lease, call)
     }
 
     fn block_here<T, F>(
@@ -168,11 +165,7 @@ impl Engines {
     where
         F: Future<Output = Result<T>>,
     {
-        let generation = self.generation.current();
-        let engine = match generation.take() {
-            Some(engine) => engine,
-            None => Engine::new((self.make)(Driven::ByCalls)?)?,
-        };
+        let engine = self.engine()?;
         let runtime = engine.runtime.as_ref().expect("present until dropped");
         // Pinned before it is wrapped: each layer would hold it twice over, and move it into place.
         let outcome = {
@@ -180,15 +173,26 @@ impl Engines {
             let work = pin!(until_cancelled(cancel, work));
             runtime.block_on(until_interrupted(interrupt, work))
         };
-        // After a timeout, a cancellation or a broken connection something may still be under way
-        // in the engine; and so it is while data of the call is held, which the caller may have lent
-        // for the call only. Such an engine goes, with its connections and all that they hold.
+        self.settle(engine, lease, &outcome);
+        outcome
+    }
+
+    fn engine(&self) -> Result<Engine> {
+        match self.generation.current().take() {
+            Some(engine) => Ok(engine),
+            None => Engine::new((self.make)(Driven::ByCalls)?),
+        }
+    }
+
+    /// After a timeout, a cancellation or a broken connection something may still be under way
+    /// in the engine; and so it is while data of the call is held, which the caller may have lent
+    /// for the call only. Such an engine goes, with its connections and all that they hold.
+    fn settle<T>(&self, engine: Engine, lease: &Lease, outcome: &Result<T>) {
         match outcome.as_ref().map_err(Error::kind) {
             Err(ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Cancelled) => drop(engine),
             _ if lease.is_held() => drop(engine),
-            _ => generation.put_back(engine),
+            _ => self.generation.current().put_back(engine),
         }
-        outcome
     }
 
     /// Starts a call on a background thread; `done` is called there with its outcome.
@@ -297,6 +301,20 @@ impl Drop for Engine {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Whether this thread runs asynchronous code, where a second runtime must not run.
+fn is_asynchronous() -> bool {
+    Handle::try_current().is_ok()
+}
+
+/// Does blocking work on another thread. The caller, which is asynchronous, blocks its executor either way;
+/// this keeps it from a panic.
+fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| match scope.spawn(work).join() {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
 }
 
 pub(crate) fn runtime() -> Result<Runtime> {

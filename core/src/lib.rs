@@ -22,7 +22,9 @@ mod transport;
 pub use bell::Bell;
 pub use body::Body;
 pub use callback::{Callback, PreviewValues};
-pub use client::{CallbackReply, Client, Confirmation, Progress, PutRequest, UploadRequest};
+pub use client::{
+    AnswerSocket, CallbackReply, Client, Confirmation, InFlight, Progress, PutRequest, Step, UploadRequest,
+};
 pub use credentials::{AssumeRole, Credentials, CredentialsProvider, Secret};
 pub use endpoint::{Endpoint, Target};
 pub use engine::Cancel;

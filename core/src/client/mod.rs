@@ -6,6 +6,7 @@ mod careful;
 mod confirm;
 mod exchange;
 mod headers;
+mod in_flight;
 mod look;
 mod put;
 mod reply;
@@ -25,6 +26,7 @@ use crate::options::{Addressing, ClientBuilder, PutOptions, SignatureVersion};
 use crate::sign::Signer;
 
 pub use confirm::Confirmation;
+pub use in_flight::{AnswerSocket, InFlight, Step};
 pub use put::PutRequest;
 pub use reply::CallbackReply;
 pub use upload::{Progress, UploadRequest};
@@ -157,6 +159,16 @@ impl Client {
             |transport| async move { put::run(&inner, transport, &plan).await },
             done,
         );
+    }
+
+    /// Takes up an upload that the caller moves on by [`InFlight::advance`], and that leaves it to the
+    /// caller to wait for the server's answer: for languages whose own scheduler waits for sockets. Nothing
+    /// is sent yet.
+    ///
+    /// # Errors
+    /// `invalid_argument` and `credentials`, as [`send`](Client::send); other kinds come by `advance`.
+    pub fn begin(&self, request: PutRequest) -> Result<InFlight> {
+        InFlight::new(&self.inner, request)
     }
 
     /// A signer with the client's present credentials, which are asked for if there are none: for

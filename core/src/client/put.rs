@@ -63,7 +63,7 @@ impl PutRequest {
 pub(super) struct Plan {
     call: Call,
     pub parcel: Parcel,
-    timeout: Duration,
+    pub timeout: Duration,
     callback_retry: CallbackRetry,
 }
 

@@ -2,18 +2,18 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower_service::Service;
 
 use super::http::chain;
+use super::socket::Socket;
 use super::{Failure, FailureCause};
 
 /// A peer that is gone is noticed within a minute, also while a callback is waited for in silence.
@@ -48,7 +48,7 @@ impl Connector {
     }
 
     /// A connection to a host and port.
-    pub async fn connect(&self, authority: &str) -> Result<(Stream, Liveness), Failure> {
+    pub async fn connect(&self, authority: &str) -> Result<(Stream, Socket), Failure> {
         match tokio::time::timeout(self.timeout, self.open(authority)).await {
             Ok(outcome) => outcome,
             Err(_) => {
@@ -58,19 +58,19 @@ impl Connector {
         }
     }
 
-    async fn open(&self, authority: &str) -> Result<(Stream, Liveness), Failure> {
+    async fn open(&self, authority: &str) -> Result<(Stream, Socket), Failure> {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let uri = http::Uri::builder().scheme(scheme).authority(authority).path_and_query("/").build();
         let uri = uri.map_err(|e| failed(FailureCause::Malformed, &e))?;
         let host = uri.host().unwrap_or_default().to_owned();
         let tcp = self.tcp.clone().call(uri).await.map_err(|e| failed(cause_of(&e), &e))?;
-        let socket = Socket(Arc::new(Mutex::new(tcp.into_inner())));
-        let liveness = Liveness(socket.clone());
-        let Some(tls) = &self.tls else { return Ok((Stream::Plain(socket), liveness)) };
+        let socket = Socket::new(tcp.into_inner());
+        let shared = socket.clone();
+        let Some(tls) = &self.tls else { return Ok((Stream::Plain(socket), shared)) };
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
             .map_err(|e| failed(FailureCause::Malformed, &e))?;
         let stream = tls.connect(name, socket).await.map_err(|e| failed(cause_of_tls(&e), &e))?;
-        Ok((Stream::Tls(Box::new(stream)), liveness))
+        Ok((Stream::Tls(Box::new(stream)), shared))
     }
 }
 
@@ -93,65 +93,6 @@ fn cause_of_tls(error: &io::Error) -> FailureCause {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(_)) => FailureCause::Untrusted,
         _ => FailureCause::Connect,
-    }
-}
-
-/// A socket that can be looked at while the connection holds it.
-#[derive(Clone)]
-pub(super) struct Socket(Arc<Mutex<TcpStream>>);
-
-impl Socket {
-    fn locked(&self) -> MutexGuard<'_, TcpStream> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Tells whether a connection that lies idle is still good.
-pub(super) struct Liveness(Socket);
-
-impl Liveness {
-    /// Whether the server has neither closed the connection nor said anything unasked. Asks the socket
-    /// itself: a runtime that nobody has driven since does not know.
-    pub fn is_quiet(&self) -> bool {
-        let mut byte = [std::mem::MaybeUninit::uninit()];
-        let seen = socket2::SockRef::from(&*self.0.locked()).peek(&mut byte);
-        seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.locked()).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.locked()).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.locked()).poll_write_vectored(context, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.locked()).poll_flush(context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.locked()).poll_shutdown(context)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,10 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
 use super::body::Pieces;
-use super::connect::{Connector, Liveness, Stream};
+use super::connect::{Connector, Stream};
 use super::http::{Chunks, chain};
-use super::{Failure, FailureCause, Outgoing, Response};
+use super::socket::Socket;
+use super::{Awaited, Failure, FailureCause, Outgoing, Response};
 
 /// Load balancers in front of OSS drop idle connections after a minute or so; ours go first.
 pub(super) const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(50);
@@ -24,6 +25,8 @@ pub(super) const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(50);
 pub(super) struct Direct {
     connector: Connector,
     idle: Mutex<Vec<Idle>>,
+    /// The exchange that began last, while it lasts.
+    exchange: Mutex<Option<Awaited>>,
 }
 
 struct Idle {
@@ -39,12 +42,12 @@ struct Line {
     sender: http1::SendRequest<Pieces>,
     /// `None` once it has come to its end.
     connection: Option<Connection>,
-    liveness: Liveness,
+    socket: Socket,
 }
 
 impl Direct {
     pub fn new(connector: Connector) -> Direct {
-        Direct { connector, idle: Mutex::default() }
+        Direct { connector, idle: Mutex::default(), exchange: Mutex::default() }
     }
 
     /// Sends a request, whose target is the path and query alone, to a host and port.
@@ -52,7 +55,8 @@ impl Direct {
         &self,
         authority: &str,
         mut request: http::Request<Pieces>,
-        outgoing: &Outgoing,
+        outgoing: &Arc<Outgoing>,
+        patience: Duration,
     ) -> Result<Response, Failure> {
         loop {
             let (mut line, kept) = match self.take(authority) {
@@ -60,7 +64,11 @@ impl Direct {
                 // Rare, and large.
                 None => (Box::pin(Line::open(&self.connector, authority)).await?, false),
             };
-            match line.exchange(request, outgoing).await {
+            let shown =
+                self.show(Awaited { socket: line.socket.clone(), outgoing: Arc::clone(outgoing), patience });
+            let outcome = line.exchange(request, outgoing).await;
+            drop(shown);
+            match outcome {
                 Ok(response) => {
                     // An answer may come before all was sent: then nothing more is.
                     if outgoing.is_handed_over() && line.is_idle() {
@@ -83,25 +91,46 @@ impl Direct {
     fn take(&self, authority: &str) -> Option<Line> {
         loop {
             let line = {
-                let mut idle = self.locked();
+                let mut idle = locked(&self.idle);
                 drop_cold(&mut idle);
                 let found = idle.iter().rposition(|idle| idle.authority == authority)?;
                 idle.remove(found).line
             };
-            if line.liveness.is_quiet() {
+            if line.socket.is_quiet() {
                 return Some(line);
             }
         }
     }
 
+    /// What the one call that this is for waits for, if there is nothing left for it to send.
+    pub fn awaits(&self) -> Option<Awaited> {
+        let exchange = locked(&self.exchange);
+        let is_sent = |it: &&Awaited| it.outgoing.is_handed_over() && !it.socket.is_full();
+        exchange.as_ref().filter(is_sent).cloned()
+    }
+
+    fn show(&self, exchange: Awaited) -> Shown<'_> {
+        *locked(&self.exchange) = Some(exchange);
+        Shown(self)
+    }
+
     fn put_back(&self, authority: &str, line: Line) {
-        let mut idle = self.locked();
+        let mut idle = locked(&self.idle);
         drop_cold(&mut idle);
         idle.push(Idle { authority: authority.to_owned(), line, since: Instant::now() });
     }
+}
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has an exchange shown until it ends, however it ends.
+struct Shown<'a>(&'a Direct);
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        *locked(&self.0.exchange) = None;
     }
 }
 
@@ -121,9 +150,9 @@ enum Unsent {
 
 impl Line {
     async fn open(connector: &Connector, authority: &str) -> Result<Line, Failure> {
-        let (stream, liveness) = connector.connect(authority).await?;
+        let (stream, socket) = connector.connect(authority).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| broken(&e))?;
-        Ok(Line { sender, connection: Some(connection), liveness })
+        Ok(Line { sender, connection: Some(connection), socket })
     }
 
     async fn exchange(
@@ -209,7 +238,7 @@ impl Default for Turns {
 
 impl Turns {
     fn begin(&self, outer: &Waker) {
-        self.outer.lock().unwrap_or_else(PoisonError::into_inner).clone_from(outer);
+        locked(&self.outer).clone_from(outer);
         self.turning.store(true, Ordering::SeqCst);
         self.wanted.store(false, Ordering::SeqCst);
     }
@@ -237,7 +266,7 @@ impl Wake for Turns {
     fn wake_by_ref(self: &Arc<Self>) {
         self.wanted.store(true, Ordering::SeqCst);
         if !self.turning.load(Ordering::SeqCst) {
-            self.outer.lock().unwrap_or_else(PoisonError::into_inner).wake_by_ref();
+            locked(&self.outer).wake_by_ref();
         }
     }
 }

@@ -17,7 +17,7 @@ use super::connect::Connector;
 use super::direct::Direct;
 use super::proxied::Proxied;
 use super::tls::TlsSettings;
-use super::{Answer, Failure, FailureCause, Outgoing, Request, Response, Transport};
+use super::{Answer, Awaited, Failure, FailureCause, Outgoing, Request, Response, Transport};
 use crate::engine::Driven;
 
 /// OSS answers with at most the application server's 1 MB (or 3 MB: its documents disagree); more
@@ -140,7 +140,7 @@ impl HttpTransport {
         *wire.method_mut() = method;
         *wire.uri_mut() = Uri::from(target);
         *wire.headers_mut() = headers;
-        idle.guard(self.direct.send(&authority, wire, &outgoing)).await
+        idle.guard(self.direct.send(&authority, wire, &outgoing, idle.limit)).await
     }
 }
 
@@ -155,6 +155,11 @@ fn names_proxies() -> bool {
 impl Transport for HttpTransport {
     fn send(&self, request: Request) -> Answer<'_> {
         Box::pin(self.exchange(request))
+    }
+
+    fn awaits(&self) -> Option<Awaited> {
+        // Elsewhere there is no descriptor that a caller could wait for.
+        if cfg!(unix) { self.direct.awaits() } else { None }
     }
 }
 

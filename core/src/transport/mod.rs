@@ -7,11 +7,12 @@ mod document;
 mod fetch;
 mod http;
 mod proxied;
+mod socket;
 mod tls;
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::http::{HeaderMap, Method};
 use bytes::Bytes;
@@ -20,6 +21,7 @@ pub(crate) use self::body::Outgoing;
 pub(crate) use self::document::SmallFetch;
 pub(crate) use self::fetch::{Fetch, FetchSettings, Fetched, fetch};
 pub(crate) use self::http::{HttpConfig, HttpTransport, ProxyChoice};
+pub(crate) use self::socket::Socket;
 pub(crate) use self::tls::TlsSettings;
 
 /// A request, ready to go.
@@ -78,9 +80,30 @@ pub(crate) enum FailureCause {
     Malformed,
 }
 
+/// An answer that has not come yet.
+#[derive(Clone)]
+pub(crate) struct Awaited {
+    pub socket: Socket,
+    outgoing: Arc<Outgoing>,
+    patience: Duration,
+}
+
+impl Awaited {
+    /// When no byte will have moved for too long.
+    pub fn patience_ends(&self) -> Instant {
+        self.outgoing.last_moved() + self.patience
+    }
+}
+
 pub(crate) type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send + 'a>>;
 
 /// Sends one request, and does not send it again.
 pub(crate) trait Transport: Send + Sync {
     fn send(&self, request: Request) -> Answer<'_>;
+
+    /// For a transport that has one request at a time: what that waits for when all of it is sent, and
+    /// nothing is left to do before the server says something.
+    fn awaits(&self) -> Option<Awaited> {
+        None
+    }
 }

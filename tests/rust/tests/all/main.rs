@@ -10,6 +10,7 @@ mod crc_vectors;
 mod end_to_end;
 mod faults;
 mod hostile;
+mod in_flight;
 mod kills;
 mod layout;
 mod post_forms;

@@ -3,10 +3,11 @@
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use oss_callback::{ClientBuilder, ErrorKind, UploadOptions};
+use oss_callback::{Callback, ClientBuilder, ErrorKind, PutRequest, Step, UploadOptions};
 use oss_callback_emulator::Operation;
+use oss_callback_tests::app_server::AppServer;
 use oss_callback_tests::rig::{BUCKET, KEY, Rig};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
@@ -123,6 +124,37 @@ fn uploads_over_tls_arrive_whole_and_share_a_connection() {
     client.upload_file_with_callback(BUCKET, KEY, DATA, &rig.callback(), &options).unwrap();
     assert!(rig.holds(DATA));
     assert_eq!((rig.count(Operation::UploadPart), rig.callbacks()), (3, 4));
+}
+
+#[test]
+fn an_upload_that_its_caller_moves_is_sent_whole_before_it_waits() {
+    let rig = Rig::start();
+    let app = AppServer::start().unwrap();
+    let front = Front::start(&rig, "127.0.0.1", Fault::None);
+    let client = front.client_builder(&rig).build().unwrap();
+    let callback = Callback::builder(app.url("/delay/300")).build().unwrap();
+    let data = vec![7; 8 << 20];
+    for round in 1..=2 {
+        let mut upload = client.begin(PutRequest::new(BUCKET, KEY, data.clone(), &callback)).unwrap();
+        assert!(matches!(upload.advance(), Step::AwaitsAnswer(_)));
+        let start = Instant::now();
+        while app.callbacks().len() < round {
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "nobody moves it, and the object is not whole"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let outcome = loop {
+            match upload.advance() {
+                Step::Ended(outcome) => break outcome,
+                Step::AwaitsAnswer(_) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        };
+        assert_eq!(outcome.unwrap().text(), r#"{"Status":"OK"}"#);
+        assert!(rig.holds(&data));
+    }
+    assert_eq!(front.connections(), 1);
 }
 
 #[test]
