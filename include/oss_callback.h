@@ -588,6 +588,11 @@ typedef int32_t osscb_field_kind;
 typedef struct osscb_answer osscb_answer;
 
 /**
+ * An upload in flight. It moves only while `osscb_call_advance` or `osscb_call_finish` runs.
+ */
+typedef struct osscb_call osscb_call;
+
+/**
  * What OSS shall tell the application server once the object is stored: checked and encoded.
  * It never changes: any number of threads may use one at once.
  */
@@ -839,6 +844,25 @@ typedef struct osscb_completion {
      */
     osscb_status status;
 } osscb_completion;
+
+/**
+ * What an upload in flight waits for: whichever comes first.
+ */
+typedef struct osscb_wait {
+    /**
+     * What `osscb_call_attach` has kept with the connection; NULL if nothing.
+     */
+    void *attached;
+    /**
+     * So many milliseconds, rounded up.
+     */
+    uint64_t timeout_ms;
+    /**
+     * The connection's socket, until it can be read from. It is the library's: neither read from it nor
+     * close it.
+     */
+    int32_t descriptor;
+} osscb_wait;
 
 /**
  * Bytes that a handle lends: they stay until the handle is freed.
@@ -2257,6 +2281,72 @@ osscb_status osscb_start_upload_file_with_callback(const struct osscb_client *cl
                                                    const struct osscb_completions *completions,
                                                    uint64_t tag,
                                                    struct osscb_error **error);
+
+/**
+ * Takes up `osscb_put_object_with_callback` for a program that waits for sockets itself, by `epoll` or by
+ * its language's scheduler: no thread of the library's takes part. Nothing is sent yet. `data` must stay
+ * as it is until the call has ended or is freed; text and handles are only needed for this call.
+ *
+ * `call`: moved on by `osscb_call_advance`, freed by `osscb_call_free`.
+ *
+ * Each has a connection of its own, and three descriptors beside it: for some dozens at a time, where
+ * `osscb_start_put_object_with_callback` takes thousands. Not for the child of a fork.
+ */
+osscb_status osscb_begin_put_object_with_callback(const struct osscb_client *client,
+                                                  struct osscb_str bucket,
+                                                  struct osscb_str key,
+                                                  const void *data,
+                                                  size_t data_len,
+                                                  const struct osscb_callback *callback,
+                                                  const struct osscb_put_options *options,
+                                                  const struct osscb_cancel *cancel,
+                                                  struct osscb_call **call,
+                                                  struct osscb_error **error);
+
+/**
+ * Moves an upload on, until it has ended or has nothing left to do but to wait for the server's answer.
+ * Blocks while it connects, sends, pauses before another attempt, or talks by a proxy.
+ *
+ * `reply`: the answer, freed by `osscb_reply_free`, once the upload has ended well. NULL while it waits:
+ * then `*wait` says for what. Come back when that has come, or once the upload is cancelled; earlier is
+ * fine too, and costs a look at the socket. If your poller tells of changes only (`EPOLLET`), come back
+ * once before you wait, as the answer may be there already. Fails as `osscb_put_object_with_callback` does, and then the
+ * upload has ended.
+ */
+osscb_status osscb_call_advance(struct osscb_call *call,
+                                struct osscb_wait *wait,
+                                struct osscb_reply **reply,
+                                struct osscb_error **error);
+
+/**
+ * Moves an upload on until it has ended, and blocks until then.
+ *
+ * `reply`: the answer, freed by `osscb_reply_free`. Fails as `osscb_put_object_with_callback` does.
+ */
+osscb_status osscb_call_finish(struct osscb_call *call,
+                               struct osscb_reply **reply,
+                               struct osscb_error **error);
+
+/**
+ * Keeps `context` with the connection that an upload waits for, until the connection closes, in place of
+ * what was kept before: for what a scheduler has made for its descriptor. One connection serves many
+ * uploads, one after the other, and `osscb_wait` shows what is kept.
+ *
+ * `release`: may be NULL; else called with `context` when the connection closes or something else is
+ * kept. If the descriptor was duplicated, this is the moment to close that.
+ *
+ * Fails with `OSSCB_STATUS_INVALID_ARGUMENT` unless `osscb_call_advance` said last that it waits; `release`
+ * is not called then.
+ */
+osscb_status osscb_call_attach(struct osscb_call *call,
+                               void *context,
+                               osscb_release_function release,
+                               struct osscb_error **error);
+
+/**
+ * Frees an upload in flight. One that has not ended is given up: the object may or may not be stored.
+ */
+void osscb_call_free(struct osscb_call *call);
 
 /**
  * The callback body: what the application server answered, byte for byte. It may hold anything.

@@ -21,6 +21,7 @@ mod event;
 mod function;
 mod generated;
 mod guard;
+mod in_flight;
 mod library;
 mod loan;
 mod options;

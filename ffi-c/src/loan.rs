@@ -14,12 +14,22 @@ pub(crate) type Hold = Arc<dyn Send + Sync>;
 /// The lender's side of a blocking call. Dropping it waits until the last borrower has let go. The core
 /// drops an engine that still holds data when a call ends, so what is waited for is a read function that
 /// is still running.
+#[derive(Debug)]
 pub(crate) struct Loan(Arc<Returned>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Returned {
-    done: Mutex<bool>,
+    state: Mutex<State>,
     changed: Condvar,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Out,
+    /// And the lender waits: who does not need not be woken, which is a system call.
+    Missed,
+    Back,
 }
 
 struct Borrowed(Arc<Returned>);
@@ -35,16 +45,19 @@ impl Loan {
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        *self.0.done.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.0.changed.notify_all();
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut *state, State::Back) == State::Missed {
+            self.0.changed.notify_all();
+        }
     }
 }
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        let mut done = self.0.done.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*done {
-            done = self.0.changed.wait(done).unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        while *state != State::Back {
+            *state = State::Missed;
+            state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

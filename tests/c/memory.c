@@ -1,5 +1,6 @@
 /* `memory CALLS`: makes that many calls of each kind that a program repeats, and fails if memory grows by
- * 16 bytes a call or more. Run with 100000 calls it notices a leak of 64 bytes in any one of them. */
+ * 16 bytes a call or more, each time that this is tried. Run with 100000 calls it notices a leak of 64 bytes in
+ * any one of them. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "received.h"
@@ -8,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+enum { ATTEMPTS = 3 };
 
 static long resident_bytes(void) {
     long pages = 0;
@@ -67,6 +70,24 @@ static void sources(const osscb_client *client, const osscb_callback *callback) 
     release(&out);
 }
 
+/* Calls that are moved: to the end, and given up half-way in one case of many, as that costs a connection. */
+static void moved(const osscb_client *client, const osscb_callback *callback) {
+    static long round = 0;
+    bool give_up = round++ % 50 == 0;
+    osscb_call *call = NULL;
+    osscb_reply *reply = NULL;
+    osscb_wait wait;
+    const char *key = give_up ? "hang/a" : "json/a";
+    CHECK(osscb_begin_put_object_with_callback(client, BUCKET, osscb_str_of(key), "Hello OSS", 9, callback, NULL, NULL,
+                                               &call, NULL) == OSSCB_STATUS_OK);
+    CHECK(osscb_call_advance(call, &wait, &reply, NULL) == OSSCB_STATUS_OK);
+    if (!give_up && reply == NULL) {
+        CHECK(osscb_call_finish(call, &reply, NULL) == OSSCB_STATUS_OK);
+    }
+    osscb_reply_free(reply);
+    osscb_call_free(call);
+}
+
 /* A failed and a successful upload, streams, an option refused, a callback, a signature. */
 static void one_round(const osscb_client *client, const osscb_callback *callback, const osscb_signer *signer) {
     osscb_put_options *options = osscb_put_options_new();
@@ -83,6 +104,7 @@ static void one_round(const osscb_client *client, const osscb_callback *callback
     release(&good);
     osscb_put_options_free(options);
     sources(client, callback);
+    moved(client, callback);
 
     osscb_callback *other = callback_to("http://app.example.com/cb", json_body("{\"o\":${object}}"));
     osscb_string preview = {NULL, 0};
@@ -116,14 +138,18 @@ int main(int argc, char **argv) {
         one_round(client, callback, signer);
     }
     uint64_t handles = osscb_live_handles();
-    long before = resident_bytes();
-    for (long i = 0; i < calls; i++) {
-        one_round(client, callback, signer);
+    bool flat = false;
+    /* What leaks grows every time; a heap that malloc makes for a thread that meets another does once. */
+    for (int attempt = 0; attempt < ATTEMPTS && !flat; attempt++) {
+        long before = resident_bytes();
+        for (long i = 0; i < calls; i++) {
+            one_round(client, callback, signer);
+        }
+        long grown = resident_bytes() - before;
+        flat = grown < calls * 16 + 256 * 1024 && osscb_live_handles() == handles;
+        fprintf(stderr, "    %ld rounds: memory grew by %ld bytes, handles by %ld\n", calls, grown,
+                (long)(osscb_live_handles() - handles));
     }
-    long grown = resident_bytes() - before;
-    bool flat = grown < calls * 16 + 256 * 1024 && osscb_live_handles() == handles;
-    fprintf(stderr, "    %ld rounds: memory grew by %ld bytes, handles by %ld\n", calls, grown,
-            (long)(osscb_live_handles() - handles));
     printf("%s memory_stays_flat\n%d passed, %d failed\n", flat ? "ok" : "not ok", flat, !flat);
     osscb_signer_free(signer);
     osscb_callback_free(callback);

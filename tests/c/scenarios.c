@@ -15,6 +15,7 @@ int main(int argc, char **argv) {
         {life_tests, life_tests_count},
         {source_tests, source_tests_count},
         {completion_tests, completion_tests_count},
+        {in_flight_tests, in_flight_tests_count},
         {vector_tests, vector_tests_count},
         {verify_tests, verify_tests_count},
         {receive_tests, receive_tests_count},

@@ -13,6 +13,7 @@ TABLE(failure_tests);
 TABLE(life_tests);
 TABLE(source_tests);
 TABLE(completion_tests);
+TABLE(in_flight_tests);
 TABLE(vector_tests);
 TABLE(verify_tests);
 TABLE(receive_tests);

@@ -22,6 +22,7 @@ const SOURCES: &[&str] = &[
     "upload",
     "completions",
     "start",
+    "in_flight",
     "reply",
     "pairs",
     "signer_options",

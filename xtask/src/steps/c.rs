@@ -36,13 +36,14 @@ pub const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-
 pub const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
 
 const HELPERS: [&str; 4] = ["test.c", "json.c", "support.c", "received.c"];
-const SCENARIOS: [&str; 9] = [
+const SCENARIOS: [&str; 10] = [
     "scenarios.c",
     "scenarios_upload.c",
     "scenarios_failure.c",
     "scenarios_life.c",
     "scenarios_sources.c",
     "completions.c",
+    "in_flight.c",
     "scenarios_vectors.c",
     "scenarios_verify.c",
     "scenarios_receive.c",
