@@ -82,22 +82,10 @@ func (a *arrivals) open() bool {
 	queue := C.osscb_completions_new()
 	var theirs C.int32_t
 	if C.osscb_completions_descriptor(queue, &theirs, nil) == C.OSSCB_STATUS_OK {
-		// A copy, as a file of Go's owns its descriptor.
-		syscall.ForkLock.RLock()
-		ours, err := syscall.Dup(int(theirs))
-		if err == nil {
-			syscall.CloseOnExec(ours)
-		}
-		syscall.ForkLock.RUnlock()
-		if err == nil {
-			a.file = os.NewFile(uintptr(ours), "oss-callback")
-			conn, err := a.file.SyscallConn()
-			if err == nil {
-				a.queue, a.conn, a.waiting = queue, conn, make(map[uint64]chan C.osscb_completion)
-				a.failed = false
-				return true
-			}
-			a.file.Close()
+		if file, conn, err := polled(int(theirs)); err == nil {
+			a.queue, a.file, a.conn = queue, file, conn
+			a.waiting, a.failed = make(map[uint64]chan C.osscb_completion), false
+			return true
 		}
 	}
 	C.osscb_completions_free(queue)

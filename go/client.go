@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/cgo"
 	"sync/atomic"
+	"time"
 	"unsafe"
 )
 
@@ -20,8 +21,6 @@ type Client struct {
 	region   string
 	arrivals *arrivals
 	calls    *atomic.Int64
-	// How many calls may wait in C.
-	inC int64
 }
 
 // NewClient checks the options and makes a client. Nothing is sent.
@@ -47,7 +46,6 @@ func NewClient(options Options) (*Client, error) {
 		region:   C.GoString(C.osscb_client_region(made)),
 		arrivals: &arrivals{},
 		calls:    &atomic.Int64{},
-		inC:      max(1, int64(runtime.GOMAXPROCS(0))-1),
 	}
 	arrivals := client.arrivals
 	client.handle = own(unsafe.Pointer(made), func(pointer unsafe.Pointer) {
@@ -110,18 +108,16 @@ func (c *Client) PutObjectWithCallback(
 		set = opts.handOver()
 		defer C.osscb_put_options_free(set)
 	}
-	cancel, done := watch(ctx)
-	defer done()
-
 	put := &putCall{
 		client: (*C.osscb_client)(client), bucket: bucket, key: key, data: data,
-		callback: (*C.osscb_callback)(asked), options: set, cancel: cancel,
+		callback: (*C.osscb_callback)(asked), options: set,
 	}
-	// A call that waits in C keeps one of Go's processors, and gives it back only to whoever comes to
-	// ask. A few may; where there are more, they wait in Go.
+	cancel, done := watch(ctx, put.wake)
+	defer done()
+	put.cancel = cancel
 	defer c.calls.Add(-1)
-	if c.calls.Add(1) <= c.inC || len(data) > largestStarted || !c.arrivals.await(put) {
-		put.wait()
+	if c.calls.Add(1) <= mostStepped || len(data) > largestStarted || !c.arrivals.await(put) {
+		put.step(ctx)
 	}
 	if put.status != C.OSSCB_STATUS_OK {
 		return nil, c.asked.explain(takeError(put.status, put.failure).endedBy(ctx))
@@ -130,8 +126,12 @@ func (c *Client) PutObjectWithCallback(
 	return readReply(put.reply), nil
 }
 
-// Larger data is worth a thread of its own.
-const largestStarted = 256 << 10
+// A call that this package steps has a connection of its own, and some descriptors. Where there are more,
+// the library's threads drive them; but larger data is worth all that.
+const (
+	mostStepped    = 64
+	largestStarted = 256 << 10
+)
 
 // putCall is what a call of C is lent, and what it comes to.
 type putCall struct {
@@ -145,6 +145,9 @@ type putCall struct {
 	status  C.osscb_status
 	reply   *C.osscb_reply
 	failure *C.osscb_error
+
+	// Where it waits for the answer, while it does.
+	waiting atomic.Pointer[answerSocket]
 }
 
 // start returns the first byte: a byte pointer, not void *, which says that there are no Go pointers
@@ -153,15 +156,44 @@ func (p *putCall) start() *C.uint8_t {
 	return (*C.uint8_t)(unsafe.SliceData(p.data))
 }
 
-// wait makes the call, and waits in C.
-func (p *putCall) wait() {
-	p.status = C.go_put(p.client, text(p.bucket), text(p.key), p.start(), C.size_t(len(p.data)), p.callback,
-		p.options, p.cancel, &p.reply, &p.failure)
+// step makes the call. It sends in C, which knows how, and waits for the answer in Go, whose poller does that
+// best: a call that waits in C keeps one of Go's processors until somebody comes and takes it away.
+func (p *putCall) step(ctx context.Context) {
+	// C reads the data until the call has ended.
+	var lent runtime.Pinner
+	defer lent.Unpin()
+	if len(p.data) > 0 {
+		lent.Pin(&p.data[0])
+	}
+	var call *C.osscb_call
+	var wait C.go_wait
+	p.status = C.go_begin_put(p.client, text(p.bucket), text(p.key), p.start(), C.size_t(len(p.data)), p.callback,
+		p.options, p.cancel, &call, &wait, &p.reply, &p.failure)
+	for call != nil {
+		socket := socketOf(call, &wait)
+		p.waiting.Store(socket)
+		waited := socket.await(ctx, time.Duration(wait.timeout_ms)*time.Millisecond, func() bool {
+			p.status = C.go_advance(&call, &wait, &p.reply, &p.failure)
+			return call == nil
+		})
+		p.waiting.Store(nil)
+		if !waited {
+			p.status = C.go_finish(&call, &p.reply, &p.failure)
+		}
+	}
+}
+
+// wake has the call look whether it was cancelled.
+func (p *putCall) wake() {
+	if socket := p.waiting.Load(); socket != nil {
+		socket.wake()
+	}
 }
 
 // watch makes a handle that is cancelled when ctx ends. done must be called once the call is over: it
-// waits for a cancellation that is just being made, and frees the handle. No goroutine stays behind.
-func watch(ctx context.Context) (cancel *C.osscb_cancel, done func()) {
+// waits for a cancellation that is just being made, and frees the handle. No goroutine stays behind. wake is
+// called once the handle is cancelled.
+func watch(ctx context.Context, wake func()) (cancel *C.osscb_cancel, done func()) {
 	if ctx.Done() == nil {
 		return nil, func() {}
 	}
@@ -174,6 +206,7 @@ func watch(ctx context.Context) (cancel *C.osscb_cancel, done func()) {
 	told := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		C.osscb_cancel_now(cancel)
+		wake()
 		close(told)
 	})
 	return cancel, func() {

@@ -62,7 +62,7 @@ func (c *Client) Confirm(ctx context.Context, event *CallbackEvent) (*Confirmati
 		return nil, err
 	}
 	defer event.handle.release()
-	cancel, done := watch(ctx)
+	cancel, done := watch(ctx, func() {})
 	defer done()
 	var said *C.osscb_confirmation
 	var failure *C.osscb_error

@@ -77,5 +77,9 @@ func goProvide(context C.uintptr_t, credentials *C.osscb_credentials, failure *C
 
 //export goRelease
 func goRelease(context C.uintptr_t) {
-	cgo.Handle(context).Delete()
+	handle := cgo.Handle(context)
+	if of, ok := handle.Value().(interface{ released() }); ok {
+		of.released()
+	}
+	handle.Delete()
 }

@@ -43,6 +43,50 @@ static inline osscb_status go_source_of_memory(const uint8_t *data, size_t len, 
     return osscb_source_of_memory(data, len, NULL, NULL, source, error);
 }
 
+/* As osscb_wait, but what was attached is one of Go's handles, and so a number. */
+typedef struct go_wait {
+    uintptr_t attached;
+    uint64_t timeout_ms;
+    int32_t descriptor;
+} go_wait;
+
+/* As osscb_call_advance; frees the call when it has ended, and then sets it to NULL. */
+static inline osscb_status go_advance(osscb_call **call, go_wait *out, osscb_reply **reply,
+                                      osscb_error **error) {
+    osscb_wait wait = {0};
+    osscb_status status = osscb_call_advance(*call, &wait, reply, error);
+    if (status != OSSCB_STATUS_OK || *reply != NULL) {
+        osscb_call_free(*call);
+        *call = NULL;
+    }
+    out->attached = (uintptr_t)wait.attached;
+    out->timeout_ms = wait.timeout_ms;
+    out->descriptor = wait.descriptor;
+    return status;
+}
+
+/* Takes an upload up and moves it as far as it goes. */
+static inline osscb_status go_begin_put(const osscb_client *client, osscb_str bucket, osscb_str key,
+                                        const uint8_t *data, size_t data_len, const osscb_callback *callback,
+                                        const osscb_put_options *options, const osscb_cancel *cancel,
+                                        osscb_call **call, go_wait *wait, osscb_reply **reply,
+                                        osscb_error **error) {
+    osscb_status status = osscb_begin_put_object_with_callback(client, bucket, key, data, data_len, callback,
+                                                               options, cancel, call, error);
+    return status == OSSCB_STATUS_OK ? go_advance(call, wait, reply, error) : status;
+}
+
+static inline osscb_status go_finish(osscb_call **call, osscb_reply **reply, osscb_error **error) {
+    osscb_status status = osscb_call_finish(*call, reply, error);
+    osscb_call_free(*call);
+    *call = NULL;
+    return status;
+}
+
+static inline osscb_status go_attach(osscb_call *call, uintptr_t context, osscb_error **error) {
+    return osscb_call_attach(call, (void *)context, go_release, error);
+}
+
 /* A context of 0 stands for no function. */
 static inline osscb_status go_upload(const osscb_client *client, osscb_str bucket, osscb_str key,
                                      const osscb_source *source, const osscb_callback *callback,

@@ -107,7 +107,7 @@ func (c *Client) send(
 		return nil, err
 	}
 	defer free()
-	cancel, done := watch(ctx)
+	cancel, done := watch(ctx, func() {})
 	defer done()
 	lent := &lentCall{
 		client: (*C.osscb_client)(client), source: source, callback: (*C.osscb_callback)(asked), cancel: cancel,
