@@ -6,18 +6,24 @@
 const { reply, refusal } = require('./lib/answer.js')
 const { flat, fromFlat, linesOf, moment, timed, isPlain } = require('./lib/arguments.js')
 const { Callback, nativeCallback } = require('./lib/callback.js')
-const { call, channel } = require('./lib/calls.js')
-const { Provider } = require('./lib/credentials.js')
 const { classes, take, invalid } = require('./lib/errors.js')
 const native = require('./lib/native.js')
-const { abortable } = require('./lib/signals.js')
-const { sourceOf } = require('./lib/sources.js')
-const { put, upload } = require('./lib/uploads.js')
 
 const { InvalidArgumentError } = classes
 
-/** The application server's side, which a program that uploads need not load. */
-const verifying = () => require('./lib/verifier.js')
+// Loaded with their first use, as a program that does one thing need not wait for the rest.
+const calls = once(() => require('./lib/calls.js'))
+const credentials = once(() => require('./lib/credentials.js'))
+const signals = once(() => require('./lib/signals.js'))
+const sources = once(() => require('./lib/sources.js'))
+const uploads = once(() => require('./lib/uploads.js'))
+const verifying = once(() => require('./lib/verifier.js'))
+
+/** Asking Node each time would cost as much as a small part of an upload. */
+function once(load) {
+  let loaded
+  return () => (loaded ??= load())
+}
 
 class Client {
   #native
@@ -28,16 +34,16 @@ class Client {
       throw invalid('options', 'must be an object of options')
     }
     const { credentialsProvider, ...rest } = options
-    this.#provider = credentialsProvider === undefined ? undefined : new Provider(credentialsProvider)
-    this.#native = take(native.clientNew(channel, flat('options', rest), this.#provider?.number))
+    this.#provider = credentialsProvider === undefined ? undefined : new (credentials().Provider)(credentialsProvider)
+    this.#native = take(native.clientNew(calls().channel, flat('options', rest), this.#provider?.number))
   }
 
   async putObjectWithCallback(bucket, key, data, callback, options = {}) {
-    return this.#send('data', put, bucket, key, data, callback, options)
+    return this.#send('data', uploads().put, bucket, key, data, callback, options)
   }
 
   async uploadFileWithCallback(bucket, key, source, callback, options = {}) {
-    return this.#send('source', upload, bucket, key, source, callback, options)
+    return this.#send('source', uploads().upload, bucket, key, source, callback, options)
   }
 
   /** However it ends, the source is done with: also when it was never begun. */
@@ -46,7 +52,7 @@ class Client {
       throw invalid('options', 'must be an object of options')
     }
     const { length, ...others } = options
-    const source = sourceOf(field, data, length)
+    const source = sources().sourceOf(field, data, length)
     try {
       const given = nativeCallback(callback)
       const outcome = await way(this, this.#native, [bucket, key], source, given, others)
@@ -66,8 +72,8 @@ class Client {
       throw invalid(Object.keys(rest)[0], 'is not an option of confirm', 'There is but `signal`.')
     }
     const json = verifying().claims(event)
-    const outcome = await abortable(signal, (cancel) =>
-      call(this, (channel, number) =>
+    const outcome = await signals().abortable(signal, (cancel) =>
+      calls().call(this, (channel, number) =>
         take(native.clientConfirm(channel, number, this.#native, json, cancel)),
       ),
     )

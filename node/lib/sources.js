@@ -7,7 +7,6 @@ const { Buffer } = require('node:buffer')
 const { fileURLToPath } = require('node:url')
 const { bytes, isPlain, typeName } = require('./arguments.js')
 const { invalid } = require('./errors.js')
-const { Feed } = require('./feed.js')
 
 /** How much of a FileHandle is read at once. */
 const READ_BYTES = 256 * 1024
@@ -34,6 +33,7 @@ function sourceOf(field, data, length) {
   const announced = checkLength(length)
   const stream = chunksOf(field, data)
   if (stream !== undefined) {
+    const { Feed } = require('./feed.js')
     return new Feed(stream.chunks, announced ?? stream.size)
   }
   if (announced !== undefined) {

@@ -162,8 +162,8 @@ test('the_main_entry_does_not_load_the_adapters', () => {
     console.log(Object.keys(require.cache).join(' '))`
   const printed = execFileSync(process.execPath, ['--eval', code], { encoding: 'utf8' })
   const [first, afterwards] = printed.split('\n')
-  assert.match(first, /lib.uploads\.js/)
-  assert.doesNotMatch(first, /adapters|receiver\.js|incoming\.js|verifier\.js/)
+  assert.match(first, /lib.native\.js/)
+  assert.doesNotMatch(first, /adapters|receiver\.js|incoming\.js|verifier\.js|uploads\.js|sources\.js/)
   // The verifier is loaded when it is asked for, and still no adapter.
   assert.match(afterwards, /lib.verifier\.js/)
   assert.doesNotMatch(afterwards, /adapters|receiver\.js|incoming\.js/)
