@@ -1,6 +1,8 @@
 //! Requests that carry a callback: PutObject and CompleteMultipartUpload. They are sent again only when
 //! they cannot have been carried out, or when the caller wants it all the same.
 
+use std::pin::pin;
+
 use tokio::time::Instant;
 
 use super::exchange::{Budget, Call, Failed, NOTHING_STORED, Parcel, UNSURE, cannot_repeat};
@@ -38,6 +40,8 @@ pub(super) async fn send(
             call.attempt(client, transport, &outgoing, client.timeouts.read, |response, outgoing| {
                 answer::judge_put(response, sent(outgoing.crc64()))
             });
+        // Before it is wrapped, which would move it: it is large.
+        let attempt = pin!(attempt);
         let mut failed = match tokio::time::timeout_at(budget.deadline.at, attempt).await {
             Ok(Ok(reply)) => {
                 tracing::debug!(bucket, key, request_id = reply.request_id(), "uploaded");

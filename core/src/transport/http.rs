@@ -2,6 +2,7 @@
 //! knows how to talk to it; everywhere else the same engine, hyper, is driven directly.
 //! Why: docs/decisions/0009-direct-connections.md.
 
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -123,7 +124,7 @@ impl HttpTransport {
         outgoing.touch();
         if self.is_proxied(&request) {
             let proxied = self.proxied()?;
-            return idle.guard(Box::pin(proxied.send(request))).await;
+            return idle.guard(Box::pin(proxied.send(request)).as_mut()).await;
         }
         let Request { method, authority, path, mut headers, body, .. } = request;
         let malformed = |message: String| Failure { cause: FailureCause::Malformed, message };
@@ -140,7 +141,7 @@ impl HttpTransport {
         *wire.method_mut() = method;
         *wire.uri_mut() = Uri::from(target);
         *wire.headers_mut() = headers;
-        idle.guard(self.direct.send(&authority, wire, &outgoing, idle.limit)).await
+        idle.guard(pin!(self.direct.send(&authority, wire, &outgoing, idle.limit))).await
     }
 }
 
@@ -170,11 +171,14 @@ struct Idle<'a> {
 }
 
 impl Idle<'_> {
-    async fn guard<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        tokio::pin!(work);
+    /// `work` is pinned where it is made, as it is large.
+    async fn guard<T>(
+        &self,
+        mut work: Pin<&mut impl Future<Output = Result<T, Failure>>>,
+    ) -> Result<T, Failure> {
         loop {
             let due = Instant::from_std(self.outgoing.last_moved()) + self.limit;
-            match tokio::time::timeout_at(due, &mut work).await {
+            match tokio::time::timeout_at(due, work.as_mut()).await {
                 Ok(outcome) => return outcome,
                 Err(_) if Instant::from_std(self.outgoing.last_moved()) + self.limit > Instant::now() => {}
                 Err(_) => {
