@@ -116,7 +116,11 @@ func (c *Client) PutObjectWithCallback(
 	defer done()
 	put.cancel = cancel
 	defer c.calls.Add(-1)
-	if c.calls.Add(1) <= mostStepped || len(data) > largestStarted || !c.arrivals.await(put) {
+	switch calls := c.calls.Add(1); {
+	case calls == 1:
+		put.wait()
+	case calls > mostStepped && len(data) <= largestStarted && c.arrivals.await(put):
+	default:
 		put.step(ctx)
 	}
 	if put.status != C.OSSCB_STATUS_OK {
@@ -126,8 +130,10 @@ func (c *Client) PutObjectWithCallback(
 	return readReply(put.reply), nil
 }
 
-// A call that this package steps has a connection of its own, and some descriptors. Where there are more,
-// the library's threads drive them; but larger data is worth all that.
+// A call alone waits in C, where it takes the least work. Where there are several, they wait in Go, as a
+// call in C keeps one of Go's processors until somebody comes and takes it away. Each of them has a connection of
+// its own, and some descriptors: beyond some dozens the library's threads drive them; but larger data is
+// worth all that.
 const (
 	mostStepped    = 64
 	largestStarted = 256 << 10
@@ -156,8 +162,13 @@ func (p *putCall) start() *C.uint8_t {
 	return (*C.uint8_t)(unsafe.SliceData(p.data))
 }
 
-// step makes the call. It sends in C, which knows how, and waits for the answer in Go, whose poller does that
-// best: a call that waits in C keeps one of Go's processors until somebody comes and takes it away.
+// wait makes the call, and waits in C.
+func (p *putCall) wait() {
+	p.status = C.go_put(p.client, text(p.bucket), text(p.key), p.start(), C.size_t(len(p.data)), p.callback,
+		p.options, p.cancel, &p.reply, &p.failure)
+}
+
+// step makes the call: it sends in C, and waits for the answer in Go's network poller.
 func (p *putCall) step(ctx context.Context) {
 	// C reads the data until the call has ended.
 	var lent runtime.Pinner

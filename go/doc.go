@@ -19,8 +19,9 @@
 //
 // A [Client], a [Callback], a [CallbackVerifier] and a [Signer] may be used by any number of goroutines at once. Close frees
 // what lies outside Go's memory; calls under way go on to their end. Whoever forgets Close is helped by
-// the garbage collector, at a time of its own choosing. A call blocks its goroutine; of the small uploads
-// that one client has under way only the first few keep a thread each, as calls of C do.
+// the garbage collector, at a time of its own choosing. A call blocks its goroutine. Uploads of bytes wait for
+// their answers as Go's own connections do, without a thread each, but for one that is alone; an upload from a
+// [Source] keeps a thread, as calls of C do.
 //
 // # Files, streams and large objects
 //
