@@ -43,12 +43,9 @@ func (a *arrivals) await(p *putCall) bool {
 	a.waiting[tag] = ended
 	a.mu.Unlock()
 
-	// C reads the data until the end is told.
 	var lent runtime.Pinner
 	defer lent.Unpin()
-	if len(p.data) > 0 {
-		lent.Pin(&p.data[0])
-	}
+	p.lend(&lent)
 	p.status = C.go_start_put(p.client, text(p.bucket), text(p.key), p.start(), C.size_t(len(p.data)),
 		p.callback, p.options, p.cancel, a.queue, C.uint64_t(tag), &p.failure)
 

@@ -116,11 +116,10 @@ func (c *Client) PutObjectWithCallback(
 	defer done()
 	put.cancel = cancel
 	defer c.calls.Add(-1)
-	switch calls := c.calls.Add(1); {
-	case calls == 1:
+	calls := c.calls.Add(1)
+	if calls == 1 {
 		put.wait()
-	case calls > mostStepped && len(data) <= largestStarted && c.arrivals.await(put):
-	default:
+	} else if calls <= mostStepped || len(data) > largestStarted || !c.arrivals.await(put) {
 		put.step(ctx)
 	}
 	if put.status != C.OSSCB_STATUS_OK {
@@ -162,6 +161,13 @@ func (p *putCall) start() *C.uint8_t {
 	return (*C.uint8_t)(unsafe.SliceData(p.data))
 }
 
+// lend keeps the data where it is, for C to read until the call has ended.
+func (p *putCall) lend(lent *runtime.Pinner) {
+	if len(p.data) > 0 {
+		lent.Pin(&p.data[0])
+	}
+}
+
 // wait makes the call, and waits in C.
 func (p *putCall) wait() {
 	p.status = C.go_put(p.client, text(p.bucket), text(p.key), p.start(), C.size_t(len(p.data)), p.callback,
@@ -170,12 +176,9 @@ func (p *putCall) wait() {
 
 // step makes the call: it sends in C, and waits for the answer in Go's network poller.
 func (p *putCall) step(ctx context.Context) {
-	// C reads the data until the call has ended.
 	var lent runtime.Pinner
 	defer lent.Unpin()
-	if len(p.data) > 0 {
-		lent.Pin(&p.data[0])
-	}
+	p.lend(&lent)
 	var call *C.osscb_call
 	var wait C.go_wait
 	p.status = C.go_begin_put(p.client, text(p.bucket), text(p.key), p.start(), C.size_t(len(p.data)), p.callback,

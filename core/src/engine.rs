@@ -150,7 +150,7 @@ impl Engines {
         F: Future<Output = Result<T>> + Send,
     {
         if is_asynchronous() {
-            return aside(|| self.block_here(cancel, None, lease, call));
+            return aside(|| self.block_here(cancel, None, lease, call))?;
         }
         self.block_here(cancel, interrupt, lease, call)
     }
@@ -166,12 +166,11 @@ impl Engines {
         F: Future<Output = Result<T>>,
     {
         let engine = self.engine()?;
-        let runtime = engine.runtime.as_ref().expect("present until dropped");
         // Pinned before it is wrapped: each layer would hold it twice over, and move it into place.
         let outcome = {
             let work = pin!(call(Arc::clone(&engine.transport)));
             let work = pin!(until_cancelled(cancel, work));
-            runtime.block_on(until_interrupted(interrupt, work))
+            engine.runtime().block_on(until_interrupted(interrupt, work))
         };
         self.settle(engine, lease, &outcome);
         outcome
@@ -184,12 +183,14 @@ impl Engines {
         }
     }
 
-    /// After a timeout, a cancellation or a broken connection something may still be under way
+    /// After a timeout, a cancellation, a broken connection or a panic something may still be under way
     /// in the engine; and so it is while data of the call is held, which the caller may have lent
     /// for the call only. Such an engine goes, with its connections and all that they hold.
     fn settle<T>(&self, engine: Engine, lease: &Lease, outcome: &Result<T>) {
         match outcome.as_ref().map_err(Error::kind) {
-            Err(ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Cancelled) => drop(engine),
+            Err(ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Cancelled | ErrorKind::Bug) => {
+                drop(engine)
+            }
             _ if lease.is_held() => drop(engine),
             _ => self.generation.current().put_back(engine),
         }
@@ -292,6 +293,10 @@ impl Engine {
     fn new(transport: Arc<dyn Transport>) -> Result<Engine> {
         Ok(Engine { runtime: Some(runtime()?), transport })
     }
+
+    fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("present until dropped")
+    }
 }
 
 impl Drop for Engine {
@@ -310,11 +315,9 @@ fn is_asynchronous() -> bool {
 
 /// Does blocking work on another thread. The caller, which is asynchronous, blocks its executor either way;
 /// this keeps it from a panic.
-fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| match scope.spawn(work).join() {
-        Ok(done) => done,
-        Err(panic) => std::panic::resume_unwind(panic),
-    })
+fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
+    let done = std::thread::scope(|scope| scope.spawn(work).join());
+    done.map_err(|_| Error::new(ErrorKind::Bug, "the call panicked"))
 }
 
 pub(crate) fn runtime() -> Result<Runtime> {
@@ -406,6 +409,24 @@ mod tests {
         run(&engines, Err(Error::new(ErrorKind::Timeout, "late"))).unwrap_err();
         run(&engines, Ok(())).unwrap();
         assert_eq!(made.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_panic_beside_asynchronous_code_is_an_error_and_costs_the_engine() {
+        let (engines, made) = engines();
+        let outer = runtime().unwrap();
+        let outcome: Result<()> = outer.block_on(async {
+            engines.block_on(None, None, &Lease::default(), |_| async { panic!("asked for") })
+        });
+        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Bug);
+        let mut call = engines
+            .stepped(None, Lease::default(), Instant::now(), |_| async { panic!("asked for") })
+            .unwrap();
+        let step: Option<Step<()>> = outer.block_on(async { engines.advance(&mut call) });
+        assert!(matches!(step, Some(Step::Ended(Err(error))) if error.kind() == ErrorKind::Bug));
+        assert!(engines.finish(&mut call).is_none(), "it has ended");
+        run(&engines, Ok(())).unwrap();
+        assert_eq!(made.load(Ordering::Relaxed), 3);
     }
 
     #[test]

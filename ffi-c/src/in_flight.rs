@@ -17,7 +17,7 @@ use crate::loan::Loan;
 use crate::options::osscb_put_options;
 use crate::reply::osscb_reply;
 use crate::text::osscb_str;
-use crate::upload::{Given, lent};
+use crate::upload::{Given, borrow};
 
 /// An upload in flight. It moves only while `osscb_call_advance` or `osscb_call_finish` runs.
 #[derive(Debug)]
@@ -41,8 +41,15 @@ pub struct osscb_wait {
 }
 
 impl osscb_call {
-    fn ended() -> Failure {
-        Failure::argument("call", "has ended")
+    /// # Safety
+    /// `pointer` is NULL, or a live handle that nobody else uses while the result is in use.
+    unsafe fn of<'a>(pointer: *mut osscb_call) -> Result<&'a mut osscb_call, Failure> {
+        // SAFETY: the caller's promise.
+        unsafe { pointer.as_mut() }.ok_or_else(|| Failure::argument("call", "is NULL"))
+    }
+
+    fn in_flight(&mut self) -> Result<&mut InFlight, Failure> {
+        self.call.as_mut().ok_or_else(|| Failure::argument("call", "has ended"))
     }
 
     /// Lets go of all that the call holds, and of what was lent to it.
@@ -77,12 +84,7 @@ pub unsafe extern "C" fn osscb_begin_put_object_with_callback(
     let body = || {
         let out = Out::new(call, "call")?;
         // SAFETY: handles are NULL or live, text is lent for this call, and the data until the loan ends.
-        let (loan, client, request) = unsafe {
-            let taken = given.take()?;
-            let (loan, hold) = Loan::new();
-            let (client, request) = taken.request(lent(data, data_len, hold)?);
-            (loan, client, request)
-        };
+        let (loan, client, request) = unsafe { borrow(given, data, data_len) }?;
         let call = client.begin(request)?;
         let made = osscb_call { call: Some(call), loan: Some(loan), _live: Live::new() };
         // SAFETY: the caller lets us write there.
@@ -111,8 +113,8 @@ pub unsafe extern "C" fn osscb_call_advance(
     let body = || {
         let (wait, out) = (Out::new(wait, "wait")?, Out::new(reply, "reply")?);
         // SAFETY: NULL, or a live handle that nobody else uses meanwhile.
-        let call = unsafe { call.as_mut() }.ok_or_else(|| Failure::argument("call", "is NULL"))?;
-        let in_flight = call.call.as_mut().ok_or_else(osscb_call::ended)?;
+        let call = unsafe { osscb_call::of(call) }?;
+        let in_flight = call.in_flight()?;
         match in_flight.advance() {
             Step::Ended(outcome) => {
                 call.end();
@@ -153,8 +155,8 @@ pub unsafe extern "C" fn osscb_call_finish(
     let body = || {
         let out = Out::new(reply, "reply")?;
         // SAFETY: NULL, or a live handle that nobody else uses meanwhile.
-        let call = unsafe { call.as_mut() }.ok_or_else(|| Failure::argument("call", "is NULL"))?;
-        let outcome = call.call.as_mut().ok_or_else(osscb_call::ended)?.finish();
+        let call = unsafe { osscb_call::of(call) }?;
+        let outcome = call.in_flight()?.finish();
         call.end();
         let made = osscb_reply::new(outcome?);
         // SAFETY: the caller lets us write there.
@@ -183,9 +185,9 @@ pub unsafe extern "C" fn osscb_call_attach(
 ) -> osscb_status {
     let body = || {
         // SAFETY: NULL, or a live handle that nobody else uses meanwhile.
-        let call = unsafe { call.as_mut() }.ok_or_else(|| Failure::argument("call", "is NULL"))?;
-        let in_flight = call.call.as_ref().ok_or_else(osscb_call::ended)?;
-        let socket = in_flight.socket().ok_or_else(|| Failure::argument("call", "waits for no socket"))?;
+        let call = unsafe { osscb_call::of(call) }?;
+        let socket =
+            call.in_flight()?.socket().ok_or_else(|| Failure::argument("call", "waits for no socket"))?;
         // SAFETY: the caller's promise.
         socket.attach(unsafe { Context::new(context, release) });
         Ok(())

@@ -96,6 +96,22 @@ impl Taken<'_, osscb_upload_options> {
     }
 }
 
+/// A request whose data is lent until the call has ended, and the lender's side of that.
+///
+/// # Safety
+/// Handles are NULL or live, and they and the texts are lent for this call; `data` is NULL or points to
+/// `len` bytes that stay unchanged until the loan has ended.
+pub(crate) unsafe fn borrow(
+    given: Given<osscb_put_options>,
+    data: *const c_void,
+    len: usize,
+) -> Result<(Loan, Client, PutRequest), Failure> {
+    let (loan, hold) = Loan::new();
+    // SAFETY: the caller's promise.
+    let (client, request) = unsafe { given.take()?.request(lent(data, len, hold)?) };
+    Ok((loan, client, request))
+}
+
 /// Data that is lent until `hold` is dropped.
 ///
 /// # Safety
@@ -135,12 +151,7 @@ pub unsafe extern "C" fn osscb_put_object_with_callback(
         let out = Out::new(reply, "reply")?;
         // SAFETY: handles are NULL or live; text and data are lent for this call, and the loan outlives
         // every use of the data.
-        let (loan, client, request) = unsafe {
-            let taken = given.take()?;
-            let (loan, hold) = Loan::new();
-            let (client, request) = taken.request(lent(data, data_len, hold)?);
-            (loan, client, request)
-        };
+        let (loan, client, request) = unsafe { borrow(given, data, data_len) }?;
         let outcome = client.send(request);
         drop(loan);
         let made = osscb_reply::new(outcome?);

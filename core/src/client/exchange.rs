@@ -1,5 +1,6 @@
 //! One request, signed and sent as often as it takes: what is common to all operations.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -310,6 +311,8 @@ impl Call {
                 (None, error) => return Err(cannot_repeat(error.unwrap_or_else(used_up), true)),
             };
             let attempt = self.attempt(client, transport, &outgoing, client.timeouts.read, &mut judge);
+            // Before it is wrapped, which would move it: it is large.
+            let attempt = pin!(attempt);
             let failed = match tokio::time::timeout_at(budget.deadline.at, attempt).await {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(failed)) => failed,

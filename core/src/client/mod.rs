@@ -166,7 +166,8 @@ impl Client {
     /// is sent yet.
     ///
     /// # Errors
-    /// `invalid_argument` and `credentials`, as [`send`](Client::send); other kinds come by `advance`.
+    /// `invalid_argument`; `source` if there is none to be read; `network` if the system has no descriptors
+    /// left. What else can go wrong comes by `advance`.
     pub fn begin(&self, request: PutRequest) -> Result<InFlight> {
         InFlight::new(&self.inner, request)
     }

@@ -37,12 +37,10 @@ pub(crate) enum Step<T> {
     AwaitsAnswer(Instant),
 }
 
-/// How far to move a call.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Until {
-    /// Until there is nothing to do but to wait for the answer.
-    Awaits(Since),
-    Ended,
+/// What moving a call has come to.
+enum Moved<T> {
+    Ended(Result<T>),
+    Awaits(Awaited),
 }
 
 /// What has been since a call was moved last.
@@ -98,10 +96,13 @@ impl Engines {
                 Since::Heard
             }
         };
-        Some(match self.drive(call, Until::Awaits(since))? {
-            Some(outcome) => Step::Ended(outcome),
-            None => {
-                let awaited = call.engine.as_ref()?.transport.awaits()?;
+        let moved = self.drive(call, |engine, work| engine.move_on(work, since))?;
+        Some(match moved.unwrap_or_else(|bug| Moved::Ended(Err(bug))) {
+            Moved::Ended(outcome) => {
+                self.end(call, &outcome);
+                Step::Ended(outcome)
+            }
+            Moved::Awaits(awaited) => {
                 let due = call.due(&awaited);
                 call.awaits = Some(awaited);
                 Step::AwaitsAnswer(due)
@@ -112,24 +113,31 @@ impl Engines {
     /// Moves a call of this client's on to its end. `None` if it has ended before.
     pub fn finish<T: Send>(&self, call: &mut Stepped<T>) -> Option<Result<T>> {
         call.awaits = None;
-        self.drive(call, Until::Ended)?
+        let outcome =
+            self.drive(call, |engine, work| engine.runtime().block_on(work))?.and_then(|outcome| outcome);
+        self.end(call, &outcome);
+        Some(outcome)
     }
 
-    /// The outcome, if it has one; `None` if it has ended before.
-    fn drive<T: Send>(&self, call: &mut Stepped<T>, until: Until) -> Option<Option<Result<T>>> {
+    /// Has a call's engine work at it. `None` if it has ended before.
+    fn drive<T: Send, R: Send>(
+        &self,
+        call: &mut Stepped<T>,
+        how: impl FnOnce(&Engine, Pin<&mut (dyn Future<Output = Result<T>> + Send)>) -> R + Send,
+    ) -> Option<Result<R>> {
         let (work, engine) = (call.work.as_mut()?, call.engine.as_ref()?);
         let work = until_cancelled(call.cancel.as_ref(), work.as_mut());
-        let outcome = match is_asynchronous() {
-            true => aside(|| engine.drive(pin!(work), until)),
-            false => engine.drive(pin!(work), until),
-        };
-        if let Some(outcome) = &outcome {
-            call.work = None;
-            if let Some(engine) = call.engine.take() {
-                self.settle(engine, &call.lease, outcome);
-            }
+        Some(match is_asynchronous() {
+            true => aside(|| how(engine, pin!(work))),
+            false => Ok(how(engine, pin!(work))),
+        })
+    }
+
+    fn end<T>(&self, call: &mut Stepped<T>, outcome: &Result<T>) {
+        call.work = None;
+        if let Some(engine) = call.engine.take() {
+            self.settle(engine, &call.lease, outcome);
         }
-        Some(outcome)
     }
 }
 
@@ -150,30 +158,30 @@ impl<T> Stepped<T> {
 }
 
 impl Engine {
-    fn drive<T>(
+    fn move_on<T>(
         &self,
-        mut work: Pin<&mut impl Future<Output = Result<T>>>,
-        until: Until,
-    ) -> Option<Result<T>> {
-        // Who is told to wait for bytes that have come before would wait for long, if it is told of changes
-        // only.
-        let is_reached =
-            || until != Until::Ended && self.transport.awaits().is_some_and(|it| it.socket.is_quiet());
-        let runtime = self.runtime.as_ref().expect("present until dropped");
-        runtime.block_on(async {
-            if until == Until::Awaits(Since::Silent) {
+        mut work: Pin<&mut (dyn Future<Output = Result<T>> + Send)>,
+        since: Since,
+    ) -> Moved<T> {
+        self.runtime().block_on(async {
+            if since == Since::Silent {
                 // The runtime looks at its timers when there is nothing else to do.
                 tokio::task::yield_now().await;
             }
             let mut polled = false;
             poll_fn(|context| {
                 loop {
-                    match work.as_mut().poll(context) {
-                        Poll::Ready(outcome) => return Poll::Ready(Some(outcome)),
-                        Poll::Pending if is_reached() => return Poll::Ready(None),
-                        // Servers that are near answer before the request's last system call is over.
-                        Poll::Pending if !polled => polled = true,
-                        Poll::Pending => return Poll::Pending,
+                    if let Poll::Ready(outcome) = work.as_mut().poll(context) {
+                        return Poll::Ready(Moved::Ended(outcome));
+                    }
+                    // Who is told to wait for bytes that have come before would wait for long, if it is told
+                    // of changes only.
+                    if let Some(awaited) = self.transport.awaits().filter(|it| it.socket.is_quiet()) {
+                        return Poll::Ready(Moved::Awaits(awaited));
+                    }
+                    // Servers that are near answer before the request's last system call is over.
+                    if std::mem::replace(&mut polled, true) {
+                        return Poll::Pending;
                     }
                 }
             })
