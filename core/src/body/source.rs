@@ -52,9 +52,14 @@ pub(super) fn open(path: &Path) -> Result<Source> {
     let refuse = |e: std::io::Error| {
         Error::new(ErrorKind::Source, format!("cannot open {}: {e}", path.display())).with_source(e)
     };
+    let kind = std::fs::metadata(path).map_err(refuse)?;
     // Some systems open a directory and fail at the first read, with a message that helps nobody.
-    if std::fs::metadata(path).map_err(refuse)?.is_dir() {
+    if kind.is_dir() {
         return Err(Error::new(ErrorKind::Source, format!("{} is a directory", path.display())));
+    }
+    if !kind.is_file() {
+        let reader = Box::new(OpenedLate { path: path.to_owned(), file: None });
+        return Ok(Source::Stream { reader, length: None });
     }
     let file = Arc::new(File::open(path).map_err(refuse)?);
     regular(&file, 0, Some(path.to_owned())).map(|found| match found {
@@ -224,6 +229,24 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<usize
 #[cfg(windows)]
 fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
+}
+
+/// A pipe or device, opened by whoever reads it: to open a pipe waits until somebody writes to it.
+struct OpenedLate {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Read for OpenedLate {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.file.is_none() {
+            let opened = File::open(&self.path).map_err(|e| {
+                std::io::Error::new(e.kind(), format!("cannot open {}: {e}", self.path.display()))
+            })?;
+            self.file = Some(opened);
+        }
+        self.file.as_mut().map_or(Ok(0), |file| file.read(buffer))
+    }
 }
 
 /// An open file that others may hold too.
