@@ -141,6 +141,24 @@ fn drop_cold(idle: &mut Vec<Idle>) {
     idle.drain(..cold);
 }
 
+/// An exchange that is dropped before its end takes back what the system has not delivered yet: it would
+/// arrive beside a second attempt, or after the caller has given up.
+struct GivenUp<'a>(Option<&'a Socket>);
+
+impl GivenUp<'_> {
+    fn not_at_all(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        if let Some(socket) = self.0 {
+            socket.close_by_reset();
+        }
+    }
+}
+
 /// Why a request has no answer.
 enum Unsent {
     /// Not a byte of it was sent: here it is again.
@@ -161,6 +179,7 @@ impl Line {
         outgoing: &Outgoing,
     ) -> Result<Response, Unsent> {
         outgoing.touch();
+        let given_up = GivenUp(Some(&self.socket));
         let answer = self.sender.try_send_request(request);
         let talk = async {
             let answer = answer.await.map_err(|mut error| match error.take_message() {
@@ -179,7 +198,11 @@ impl Line {
             }
             Ok(Response { status: head.status.as_u16(), headers: head.headers, body: whole.finish() })
         };
-        drive(&mut self.connection, talk).await
+        let outcome = drive(&mut self.connection, talk).await;
+        if outcome.is_ok() {
+            given_up.not_at_all();
+        }
+        outcome
     }
 
     /// Whether the last exchange left nothing behind: no part of the request to be sent, nor of the answer

@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -48,6 +49,12 @@ impl Socket {
     /// Has the next read ask the socket and not the runtime, which sees what has come only when it is driven.
     pub fn expect_bytes(&self) {
         self.locked().is_unread = true;
+    }
+
+    /// Has the connection end at once when it closes, with what lies unsent thrown away.
+    pub fn close_by_reset(&self) {
+        // Where the system refuses, it closes as usual.
+        let _ = SockRef::from(&self.locked().tcp).set_linger(Some(Duration::ZERO));
     }
 
     /// Whether there are bytes to be written that the system does not take for now.
