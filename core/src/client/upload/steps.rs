@@ -53,7 +53,8 @@ struct Initiated {
 #[serde(rename_all = "PascalCase")]
 struct Listing {
     is_truncated: bool,
-    next_part_number_marker: Option<u32>,
+    /// Empty where there are no parts.
+    next_part_number_marker: Option<String>,
     #[serde(default)]
     part: Vec<Listed>,
 }
@@ -134,7 +135,7 @@ impl Steps {
                 listing => listing?,
             };
             all.extend(listing.part);
-            match listing.next_part_number_marker {
+            match listing.next_part_number_marker.and_then(|marker| marker.parse::<u32>().ok()) {
                 // A marker that does not move would make this endless.
                 Some(next) if listing.is_truncated && next > marker => marker = next,
                 _ => return Ok(Some(all)),
@@ -258,6 +259,14 @@ mod tests {
             |number: u32| format!("<Part><PartNumber>{number}</PartNumber><ETag>\"A&lt;B\"</ETag></Part>");
         let list = format!("<CompleteMultipartUpload>{}{}</CompleteMultipartUpload>", part(2), part(10));
         assert_eq!(part_list(&parts), list);
+    }
+
+    #[test]
+    fn a_listing_of_no_parts_is_read() {
+        let xml = "<ListPartsResult><PartNumberMarker></PartNumberMarker>\
+            <NextPartNumberMarker></NextPartNumberMarker><IsTruncated>false</IsTruncated></ListPartsResult>";
+        let listing: Listing = quick_xml::de::from_str(xml).unwrap();
+        assert!(listing.part.is_empty() && !listing.is_truncated);
     }
 
     #[test]
