@@ -37,9 +37,9 @@ func (v Network) String() string {
 
 // CredentialsSource holds the values of the option CredentialsSource. Where credentials come
 // from when none are passed. `default` asks, in this order: the environment
-// (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows); OIDC; the
-// profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS
-// instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that
+// (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, each with its secret and token);
+// OIDC; the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the
+// ECS instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that
 // source alone. The zero value means the default.
 type CredentialsSource int32
 
@@ -292,10 +292,10 @@ type Options struct {
 	SecurityToken Secret
 
 	// Where credentials come from when none are passed. `default` asks, in this order: the
-	// environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows);
-	// OIDC; the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the
-	// ECS instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that
-	// source alone.
+	// environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, each with its secret
+	// and token); OIDC; the profile of `~/.aliyun/config.json`, then of
+	// `~/.alibabacloud/credentials.ini`; the ECS instance's RAM role; the credentials URI;
+	// `~/.ossutilconfig`. The other values ask that source alone.
 	//
 	// Default: `default`, or the source that Profile, EcsRoleName or CredentialsUri belongs to.
 	CredentialsSource CredentialsSource
@@ -362,7 +362,8 @@ type Options struct {
 	//
 	// Counted in whole milliseconds, rounded up.
 	//
-	// Default: 90 s, and 1 s more for each 64 KiB of data. Range: above 0.
+	// Default: 90 s, and 1 s more for each 64 KiB of data; a stream of unknown length counts as
+	// the largest that fits. Range: above 0.
 	Timeout time.Duration
 
 	// Text added behind the library's own `User-Agent`.
@@ -371,10 +372,11 @@ type Options struct {
 	UserAgent string
 
 	// HTTP proxy, such as `http://user:password@proxy.example:3128`, or `none` for no proxy at
-	// all. Loopback endpoints are reached directly unless a proxy is named here.
+	// all. Never shown, as it may hold a password. Loopback endpoints are reached directly unless
+	// a proxy is named here.
 	//
 	// Default: from the environment: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`.
-	Proxy string
+	Proxy Secret
 
 	// Further root certificates to trust, as PEM text, beside those of the platform.
 	//
@@ -382,9 +384,9 @@ type Options struct {
 	CACertificates string
 
 	// How often a request is sent again when that is safe: no connection, the data not handed over
-	// whole, OSS refused it for now (503, 429), clocks apart. Pauses grow from 0.1 s to 10 s, each
-	// drawn at random. What holds after a lost answer to a request with a callback,
-	// `callback_retry` says.
+	// whole, OSS refused it for now (503, 429), clock skew. Each pause is random, between 0 and a
+	// limit of 0.1 s that doubles up to 10 s: the default waits 3.1 s in all at the most. What
+	// holds after a lost answer to a request with a callback, `callback_retry` says.
 	//
 	// Nil means the default; see [Ptr].
 	//
@@ -457,7 +459,7 @@ func (o *Options) handOver() *C.osscb_client_options {
 		C.osscb_client_options_set_user_agent(handle, text(o.UserAgent))
 	}
 	if o.Proxy != "" {
-		C.osscb_client_options_set_proxy(handle, text(o.Proxy))
+		C.osscb_client_options_set_proxy(handle, text(string(o.Proxy)))
 	}
 	if o.CACertificates != "" {
 		C.osscb_client_options_set_ca_certificates(handle, text(o.CACertificates))
@@ -772,8 +774,8 @@ type UploadOptions struct {
 	// GiB).
 	PartSize uint64
 
-	// How many parts are under way at once. A file is read piece by piece; any other stream takes
-	// this many parts and one more of memory.
+	// How many parts are under way at once. A file is read piece by piece; of any other stream
+	// this many parts and two more are in memory.
 	//
 	// Default: 4. Range: 1 to 64.
 	Parallel uint64

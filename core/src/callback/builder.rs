@@ -1,12 +1,30 @@
 //! From options to a checked callback.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::check::{Rejection, check_parameters};
-use super::url::SEPARATOR;
-use super::{Callback, Idempotency, Inner, Sealing, advice, body, encode, names};
+use super::url::{self, SEPARATOR};
+use super::{Callback, Idempotency, Inner, Sealing, advice, body, encode, names, names_of};
 use crate::error::{Error, Result};
 use crate::options::{BodyType, CallbackBuilder};
+
+/// Without the values of variables and headers, and the queries of URLs: they may hold secrets.
+impl fmt::Debug for CallbackBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallbackBuilder")
+            .field("policy", &self.policy)
+            .field("urls", &self.urls.iter().map(|text| url::shown(text)).collect::<Vec<_>>())
+            .field("host", &self.host)
+            .field("body", &self.body)
+            .field("fields", &self.fields)
+            .field("body_type", &self.body_type)
+            .field("sni", &self.sni)
+            .field("vars", &names_of(&self.vars))
+            .field("headers", &names_of(&self.headers))
+            .finish_non_exhaustive()
+    }
+}
 
 impl CallbackBuilder {
     /// Adds a URL that is tried when those before it failed; up to five. One text may hold several,

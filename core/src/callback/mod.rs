@@ -187,8 +187,6 @@ impl Callback {
 /// Without what may be secret: the values of variables and headers, and the URLs' queries.
 impl fmt::Debug for Callback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names =
-            |pairs: &[(String, String)]| pairs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         let mut out = f.debug_struct("Callback");
         if let Some(policy) = self.policy() {
             out.field("policy", &policy);
@@ -204,8 +202,13 @@ impl fmt::Debug for Callback {
             out.field("seal", &"***");
         }
         out.field("sni", &self.sni());
-        out.field("headers", &names(self.headers())).field("vars", &names(self.vars())).finish()
+        out.field("headers", &names_of(self.headers())).field("vars", &names_of(self.vars())).finish()
     }
+}
+
+/// The names of pairs, whose values are not to be shown.
+fn names_of(pairs: &[(String, String)]) -> Vec<&str> {
+    pairs.iter().map(|(name, _)| name.as_str()).collect()
 }
 
 impl BodyType {

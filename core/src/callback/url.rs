@@ -75,11 +75,10 @@ impl CallbackUrl {
             }
         };
         if text.chars().any(|c| c.is_control() || c.is_whitespace() || !c.is_ascii()) {
-            let hint = match encoded_form(text) {
-                Some(encoded) => format!("Write `{encoded}`."),
-                None => "Percent-encode them.".to_owned(),
-            };
-            return Err(UrlFault::new("holds blanks, control characters or characters above ASCII", hint));
+            return Err(UrlFault::new(
+                "holds blanks, control characters or characters above ASCII",
+                encoding_hint(text),
+            ));
         }
         let (host, explicit_port) = host_and_port(authority)?;
         let target = target.split('#').next().unwrap_or_default();
@@ -154,8 +153,7 @@ pub(super) fn misfit(url: &CallbackUrl) -> Option<(&'static str, String)> {
         ));
     }
     if utf8_percent_encode(text, ILLEGAL).to_string() != text {
-        let encoded = encoded_form(text).unwrap_or_default();
-        return Some(("holds characters that no URL may hold", format!("Write `{encoded}`.")));
+        return Some(("holds characters that no URL may hold", encoding_hint(text)));
     }
     let mut parts = text.split('%');
     parts.next();
@@ -233,6 +231,17 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), UrlFault> {
 
 /// The URL with what may not stand in it percent-encoded, and its host in its ASCII form. What is
 /// encoded already stays as it is.
+/// What to write instead. The query may hold a token, and is not repeated.
+fn encoding_hint(text: &str) -> String {
+    match encoded_form(text) {
+        Some(encoded) if encoded.contains('?') => {
+            format!("Write `{}`, with the query percent-encoded too.", shown(&encoded))
+        }
+        Some(encoded) => format!("Write `{encoded}`."),
+        None => "Percent-encode them.".to_owned(),
+    }
+}
+
 fn encoded_form(text: &str) -> Option<String> {
     let Split { scheme, authority, target } = split(text.trim());
     let (host, port) = match authority.split_once(':') {
@@ -299,8 +308,17 @@ mod tests {
 
     #[test]
     fn the_encoded_form_is_told_and_never_encodes_twice() {
-        let hint = CallbackUrl::parse("http://例子.cn:8080/a b/名?x=%2F&y=ü").unwrap_err().hint.unwrap();
-        assert_eq!(hint, "Write `http://xn--fsqu00a.cn:8080/a%20b/%E5%90%8D?x=%2F&y=%C3%BC`.");
+        let hint = CallbackUrl::parse("http://例子.cn:8080/a%2F b/名").unwrap_err().hint.unwrap();
+        assert_eq!(hint, "Write `http://xn--fsqu00a.cn:8080/a%2F%20b/%E5%90%8D`.");
+    }
+
+    #[test]
+    fn a_query_is_not_repeated_as_it_may_hold_a_token() {
+        let text = "http://a.example/a b?token=s3cret ü";
+        let hint = CallbackUrl::parse(text).unwrap_err().hint.unwrap();
+        assert_eq!(hint, "Write `http://a.example/a%20b?…`, with the query percent-encoded too.");
+        let (_, hint) = misfit(&parse("http://a.example/{x}?token=s3cret")).unwrap();
+        assert!(hint.contains("%7Bx%7D") && !hint.contains("s3cret"), "{hint}");
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl ClientBuilder {
             https: endpoint.is_https(),
             connect_timeout,
             user_agent: user_agent(self.user_agent.as_deref())?,
-            proxy: proxy(self.proxy.as_deref(), &endpoint)?,
+            proxy: proxy(self.proxy.as_ref().map(Secret::expose), &endpoint)?,
             tls: TlsSettings::new(self.ca_certificates.as_deref())?,
         });
         let addressing = self.addressing.unwrap_or(Addressing::Auto);
@@ -187,7 +187,11 @@ impl ClientBuilder {
                     sts_endpoint: self.sts_endpoint,
                     http: FetchSettings {
                         // Not what the endpoint made of it: a local OSS does not make STS local.
-                        proxy: self.proxy.as_deref().map_or(Ok(ProxyChoice::FromEnvironment), named_proxy)?,
+                        proxy: self
+                            .proxy
+                            .as_ref()
+                            .map(Secret::expose)
+                            .map_or(Ok(ProxyChoice::FromEnvironment), named_proxy)?,
                         ca_certificates: self.ca_certificates,
                         user_agent: http.user_agent.clone(),
                     },

@@ -66,6 +66,7 @@ fn options_that_contradict_one_another_are_refused() {
 fn no_option_that_may_hold_a_secret_is_shown() {
     let builder = builder().credentials_uri("http://127.0.0.1/?token=s3cret").access_key_secret("s3cret");
     let builder = builder.credentials_provider(Credentials::new("id", "s3cret").unwrap());
+    let builder = builder.proxy("http://user:s3cret@proxy.example:3128");
     assert!(!format!("{builder:?}").contains("s3cret"));
 }
 

@@ -52,7 +52,7 @@ impl std::str::FromStr for Network {
     }
 }
 
-/// Values of `credentials_source`. Where credentials come from when none are passed. `default` asks, in this order: the environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows); OIDC; the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that source alone.
+/// Values of `credentials_source`. Where credentials come from when none are passed. `default` asks, in this order: the environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, each with its secret and token); OIDC; the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that source alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CredentialsSource {
@@ -432,7 +432,7 @@ pub struct ClientBuilder {
     pub(crate) read_timeout: Option<Duration>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) user_agent: Option<String>,
-    pub(crate) proxy: Option<String>,
+    pub(crate) proxy: Option<Secret>,
     pub(crate) ca_certificates: Option<String>,
     pub(crate) retries: Option<u64>,
 }
@@ -486,7 +486,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Where credentials come from when none are passed. `default` asks, in this order: the environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows); OIDC; the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that source alone.
+    /// Where credentials come from when none are passed. `default` asks, in this order: the environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, each with its secret and token); OIDC; the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that source alone.
     ///
     /// Default: `default`, or the source that `profile`, `ecs_role_name` or `credentials_uri` belongs to.
     pub fn credentials_source(mut self, value: CredentialsSource) -> Self {
@@ -568,7 +568,7 @@ impl ClientBuilder {
 
     /// Longest time for the whole call, callback included.
     ///
-    /// Default: 90 s, and 1 s more for each 64 KiB of data. Range: above 0.
+    /// Default: 90 s, and 1 s more for each 64 KiB of data; a stream of unknown length counts as the largest that fits. Range: above 0.
     pub fn timeout(mut self, value: Duration) -> Self {
         self.timeout = Some(value);
         self
@@ -582,10 +582,10 @@ impl ClientBuilder {
         self
     }
 
-    /// HTTP proxy, such as `http://user:password@proxy.example:3128`, or `none` for no proxy at all. Loopback endpoints are reached directly unless a proxy is named here.
+    /// HTTP proxy, such as `http://user:password@proxy.example:3128`, or `none` for no proxy at all. Never shown, as it may hold a password. Loopback endpoints are reached directly unless a proxy is named here.
     ///
     /// Default: from the environment: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`.
-    pub fn proxy(mut self, value: impl Into<String>) -> Self {
+    pub fn proxy(mut self, value: impl Into<Secret>) -> Self {
         self.proxy = Some(value.into());
         self
     }
@@ -598,7 +598,7 @@ impl ClientBuilder {
         self
     }
 
-    /// How often a request is sent again when that is safe: no connection, the data not handed over whole, OSS refused it for now (503, 429), clocks apart. Pauses grow from 0.1 s to 10 s, each drawn at random. What holds after a lost answer to a request with a callback, `callback_retry` says.
+    /// How often a request is sent again when that is safe: no connection, the data not handed over whole, OSS refused it for now (503, 429), clock skew. Each pause is random, between 0 and a limit of 0.1 s that doubles up to 10 s: the default waits 3.1 s in all at the most. What holds after a lost answer to a request with a callback, `callback_retry` says.
     ///
     /// Default: 5. Range: 0 to 100.
     pub fn retries(mut self, value: u64) -> Self {
@@ -634,7 +634,7 @@ impl ClientBuilder {
             "read_timeout" => self.read_timeout = Some(value.duration("read_timeout")?),
             "timeout" => self.timeout = Some(value.duration("timeout")?),
             "user_agent" => self.user_agent = Some(value.text("user_agent")?),
-            "proxy" => self.proxy = Some(value.text("proxy")?),
+            "proxy" => self.proxy = Some(Secret::new(value.text("proxy")?)),
             "ca_certificates" => self.ca_certificates = Some(value.text("ca_certificates")?),
             "retries" => self.retries = Some(value.integer("retries")?),
             _ => return Err(value::unknown(name, Self::OPTIONS)),
@@ -690,7 +690,7 @@ impl ClientBuilder {
             name: "credentials_source",
             ty: OptionType::Enum,
             values: &["default", "environment", "oidc", "profile", "ecs_role", "uri", "ossutil"],
-            doc: "Where credentials come from when none are passed. `default` asks, in this order: the environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows); OIDC; the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that source alone.",
+            doc: "Where credentials come from when none are passed. `default` asks, in this order: the environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, each with its secret and token); OIDC; the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that source alone.",
             default: "`default`, or the source that `profile`, `ecs_role_name` or `credentials_uri` belongs to",
         },
         OptionInfo {
@@ -761,7 +761,7 @@ impl ClientBuilder {
             ty: OptionType::Duration,
             values: &[],
             doc: "Longest time for the whole call, callback included.",
-            default: "90 s, and 1 s more for each 64 KiB of data",
+            default: "90 s, and 1 s more for each 64 KiB of data; a stream of unknown length counts as the largest that fits",
         },
         OptionInfo {
             name: "user_agent",
@@ -772,9 +772,9 @@ impl ClientBuilder {
         },
         OptionInfo {
             name: "proxy",
-            ty: OptionType::Text,
+            ty: OptionType::Secret,
             values: &[],
-            doc: "HTTP proxy, such as `http://user:password@proxy.example:3128`, or `none` for no proxy at all. Loopback endpoints are reached directly unless a proxy is named here.",
+            doc: "HTTP proxy, such as `http://user:password@proxy.example:3128`, or `none` for no proxy at all. Never shown, as it may hold a password. Loopback endpoints are reached directly unless a proxy is named here.",
             default: "from the environment: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`",
         },
         OptionInfo {
@@ -788,7 +788,7 @@ impl ClientBuilder {
             name: "retries",
             ty: OptionType::Integer,
             values: &[],
-            doc: "How often a request is sent again when that is safe: no connection, the data not handed over whole, OSS refused it for now (503, 429), clocks apart. Pauses grow from 0.1 s to 10 s, each drawn at random. What holds after a lost answer to a request with a callback, `callback_retry` says.",
+            doc: "How often a request is sent again when that is safe: no connection, the data not handed over whole, OSS refused it for now (503, 429), clock skew. Each pause is random, between 0 and a limit of 0.1 s that doubles up to 10 s: the default waits 3.1 s in all at the most. What holds after a lost answer to a request with a callback, `callback_retry` says.",
             default: "5",
         },
     ];
@@ -1356,7 +1356,7 @@ impl UploadOptions {
         self
     }
 
-    /// How many parts are under way at once. A file is read piece by piece; any other stream takes this many parts and one more of memory.
+    /// How many parts are under way at once. A file is read piece by piece; of any other stream this many parts and two more are in memory.
     ///
     /// Default: 4. Range: 1 to 64.
     pub fn parallel(mut self, value: u64) -> Self {
@@ -1565,7 +1565,7 @@ impl UploadOptions {
             name: "parallel",
             ty: OptionType::Integer,
             values: &[],
-            doc: "How many parts are under way at once. A file is read piece by piece; any other stream takes this many parts and one more of memory.",
+            doc: "How many parts are under way at once. A file is read piece by piece; of any other stream this many parts and two more are in memory.",
             default: "4",
         },
         OptionInfo {
@@ -1606,7 +1606,7 @@ impl UploadOptions {
 }
 
 /// Options of a [`Callback`](crate::Callback); made by [`Callback::builder`](crate::Callback::builder).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[must_use]
 pub struct CallbackBuilder {
     pub(crate) urls: Vec<String>,

@@ -59,9 +59,10 @@ class Client:
         credentials_source ("default" | "environment" | "oidc" | "profile" | "ecs_role" | "uri" |
         "ossutil"):
             Where credentials come from when none are passed. `default` asks, in this order: the environment
-            (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows); OIDC; the profile
-            of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's RAM
-            role; the credentials URI; `~/.ossutilconfig`. The other values ask that source alone.
+            (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, each with its secret and token); OIDC;
+            the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS
+            instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that source
+            alone.
             Default: `default`, or the source that `profile`, `ecs_role_name` or `credentials_uri` belongs
             to.
         profile (str):
@@ -100,22 +101,24 @@ class Client:
             Default: 60 s. Range: above 0.
         timeout (float seconds | timedelta):
             Longest time for the whole call, callback included.
-            Default: 90 s, and 1 s more for each 64 KiB of data. Range: above 0.
+            Default: 90 s, and 1 s more for each 64 KiB of data; a stream of unknown length counts as the
+            largest that fits. Range: above 0.
         user_agent (str):
             Text added behind the library's own `User-Agent`.
             Default: none.
         proxy (str):
             HTTP proxy, such as `http://user:password@proxy.example:3128`, or `none` for no proxy at all.
-            Loopback endpoints are reached directly unless a proxy is named here.
+            Never shown, as it may hold a password. Loopback endpoints are reached directly unless a proxy
+            is named here.
             Default: from the environment: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`.
         ca_certificates (str):
             Further root certificates to trust, as PEM text, beside those of the platform.
             Default: none.
         retries (int):
             How often a request is sent again when that is safe: no connection, the data not handed over
-            whole, OSS refused it for now (503, 429), clocks apart. Pauses grow from 0.1 s to 10 s, each
-            drawn at random. What holds after a lost answer to a request with a callback, `callback_retry`
-            says.
+            whole, OSS refused it for now (503, 429), clock skew. Each pause is random, between 0 and a
+            limit of 0.1 s that doubles up to 10 s: the default waits 3.1 s in all at the most. What holds
+            after a lost answer to a request with a callback, `callback_retry` says.
             Default: 5. Range: 0 to 100.
 
     Raises InvalidArgumentError for an option that is malformed, missing or unknown, and CredentialsError
@@ -442,8 +445,8 @@ class Client:
                 Default: 8388608 (8 MiB), or what the source needs. Range: 102400 (100 KiB) to 5368709120 (5
                 GiB).
             parallel (int):
-                How many parts are under way at once. A file is read piece by piece; any other stream takes
-                this many parts and one more of memory.
+                How many parts are under way at once. A file is read piece by piece; of any other stream
+                this many parts and two more are in memory.
                 Default: 4. Range: 1 to 64.
             checkpoint (str | PathLike[str]):
                 Path of a file that remembers the upload, so that one that was cancelled, failed or killed

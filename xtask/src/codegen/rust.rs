@@ -30,7 +30,7 @@ pub fn kinds(api: &Api) -> Output {
     for kind in &api.kinds {
         writeln!(out, "ErrorKind::{} => {:?},", camel(&kind.name), kind.doc).unwrap();
     }
-    out.push_str("} }\n\n/// The kind's stable number: the status code of the C interface.\npub const fn number(self) -> i32 { self as i32 }\n\n/// Whether the same call may well succeed when it is made again.\npub const fn is_retryable(self) -> bool { matches!(self, ");
+    out.push_str("} }\n\n/// The kind's stable number: the status code of the C interface.\npub const fn number(self) -> i32 { self as i32 }\n\n/// Whether the same call may well succeed when it is made again; [`Error::is_retryable`](crate::Error::is_retryable) looks closer.\npub const fn is_retryable(self) -> bool { matches!(self, ");
     let retryable: Vec<String> =
         api.kinds.iter().filter(|k| k.retryable).map(|k| format!("ErrorKind::{}", camel(&k.name))).collect();
     out.push_str(&retryable.join(" | "));
@@ -179,7 +179,9 @@ fn enum_type(out: &mut String, option: &ApiOption, name: &str) {
 }
 
 fn group_type(out: &mut String, api: &Api, group: &str, ty: &str, doc: &str) {
-    writeln!(out, "/// {doc}\n#[derive(Clone, Debug, Default)]\n#[must_use]\npub struct {ty} {{").unwrap();
+    // Values of variables, and queries of URLs, are not to be shown: its `Debug` is written by hand.
+    let debug = if group == "callback" { "" } else { "Debug, " };
+    writeln!(out, "/// {doc}\n#[derive(Clone, {debug}Default)]\n#[must_use]\npub struct {ty} {{").unwrap();
     // What the list cannot hold: the URLs are positional arguments in every language, and a seal is a
     // secret with an expiry.
     if group == "callback" {
