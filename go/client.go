@@ -80,7 +80,7 @@ func (c *Client) Close() error {
 // Ending ctx ends the call promptly; if it was under way, the object may or may not be stored.
 //
 // With [ErrCallbackFailed] the object is stored, and the error has its ETag; with [ErrInvalidArgument]
-// and [ErrCredentials] nothing was sent. Other failures: [ErrNetwork], [ErrTimeout], [ErrIntegrity],
+// and [ErrCredentials] nothing was stored. Other failures: [ErrNetwork], [ErrTimeout], [ErrIntegrity],
 // [ErrService], [ErrOutcomeUnknown], [ErrCancelled].
 func (c *Client) PutObjectWithCallback(
 	ctx context.Context, bucket, key string, data []byte, callback *Callback, opts *PutOptions,

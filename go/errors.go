@@ -28,7 +28,8 @@ func (e *Error) Unwrap() []error {
 	return e.wrapped
 }
 
-// Retryable reports whether the same call may well succeed when it is made again.
+// Retryable reports whether the same call may well succeed when it is made again, without making a
+// second callback.
 func (e *Error) Retryable() bool {
 	return e.retryable
 }

@@ -11,10 +11,11 @@ import "C"
 type Kind int32
 
 const (
-	// An argument is missing, malformed or out of range. Nothing was sent.
+	// An argument is missing, malformed or out of range. Nothing was stored.
 	KindInvalidArgument Kind = 1
 
-	// No usable credentials were found, or their source failed. Nothing was sent.
+	// No usable credentials were found, or their source failed. The request that needed them was
+	// not sent.
 	KindCredentials Kind = 2
 
 	// The connection could not be made, or broke before the whole answer had arrived.
@@ -56,11 +57,11 @@ const (
 // What [errors.Is] compares an [*Error] with.
 var (
 	// ErrInvalidArgument stands for [KindInvalidArgument]. An argument is missing, malformed or
-	// out of range. Nothing was sent.
+	// out of range. Nothing was stored.
 	ErrInvalidArgument error = &kindError{KindInvalidArgument}
 
 	// ErrCredentials stands for [KindCredentials]. No usable credentials were found, or their
-	// source failed. Nothing was sent.
+	// source failed. The request that needed them was not sent.
 	ErrCredentials error = &kindError{KindCredentials}
 
 	// ErrNetwork stands for [KindNetwork]. The connection could not be made, or broke before the
@@ -277,6 +278,10 @@ type Error struct {
 	// True when the object is known to be stored in spite of the error.
 	Stored bool
 
+	// True when nobody knows whether the object is stored and the callback made: OSS may have had
+	// the whole request, and its answer was lost. To upload again can make a second callback.
+	MaybeStored bool
+
 	// ETag of the stored object, without quotes.
 	ETag string
 
@@ -286,14 +291,14 @@ type Error struct {
 	// Version of the stored object, in a versioned bucket.
 	VersionID string
 
-	// With `callback_failed`: which of the causes below.
+	// With `callback_failed`: why the callback failed, one of the causes in docs/errors.md.
 	Cause Cause
 
 	// With `callback_failed`: the HTTP status that the application server answered, if it
 	// answered.
 	CallbackStatus int
 
-	// With `verification`: which of the reasons below.
+	// With `verification`: which check failed, one of the reasons in docs/errors.md.
 	Reason Reason
 
 	retryable bool
@@ -312,6 +317,7 @@ func (e *Error) readFacts(handle *C.osscb_error) {
 	e.RecommendDoc = C.GoString(C.osscb_error_recommend_doc(handle))
 	e.StringToSign = C.GoString(C.osscb_error_string_to_sign(handle))
 	e.Stored = bool(C.osscb_error_stored(handle))
+	e.MaybeStored = bool(C.osscb_error_maybe_stored(handle))
 	e.ETag = C.GoString(C.osscb_error_etag(handle))
 	var crc64 C.uint64_t
 	if C.osscb_error_crc64(handle, &crc64) {

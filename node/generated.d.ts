@@ -83,9 +83,9 @@ export interface ClientOptions {
 
   /**
    * Where credentials come from when none are passed. `default` asks, in this order: the environment
-   * (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows); OIDC; the profile of
-   * `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's RAM role; the
-   * credentials URI; `~/.ossutilconfig`. The other values ask that source alone.
+   * (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, each with its secret and token); OIDC; the
+   * profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's
+   * RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that source alone.
    * @defaultValue `default`, or the source that `profile`, `ecsRoleName` or `credentialsUri` belongs to
    */
   credentialsSource?: CredentialsSource | undefined
@@ -154,7 +154,8 @@ export interface ClientOptions {
 
   /**
    * Longest time for the whole call, callback included. In milliseconds. Range: above 0.
-   * @defaultValue 90 s, and 1 s more for each 64 KiB of data
+   * @defaultValue 90 s, and 1 s more for each 64 KiB of data; a stream of unknown length counts as the
+   * largest that fits
    */
   timeoutMs?: number | undefined
 
@@ -165,8 +166,9 @@ export interface ClientOptions {
   userAgent?: string | undefined
 
   /**
-   * HTTP proxy, such as `http://user:password@proxy.example:3128`, or `none` for no proxy at all.
-   * Loopback endpoints are reached directly unless a proxy is named here.
+   * HTTP proxy, such as `http://user:password@proxy.example:3128`, or `none` for no proxy at all. Never
+   * shown, as it may hold a password. Loopback endpoints are reached directly unless a proxy is named
+   * here.
    * @defaultValue from the environment: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`
    */
   proxy?: string | undefined
@@ -179,9 +181,9 @@ export interface ClientOptions {
 
   /**
    * How often a request is sent again when that is safe: no connection, the data not handed over whole,
-   * OSS refused it for now (503, 429), clocks apart. Pauses grow from 0.1 s to 10 s, each drawn at
-   * random. What holds after a lost answer to a request with a callback, `callbackRetry` says. Range: 0
-   * to 100.
+   * OSS refused it for now (503, 429), clock skew. Each pause is random, between 0 and a limit of 0.1 s
+   * that doubles up to 10 s: the default waits 3.1 s in all at the most. What holds after a lost answer
+   * to a request with a callback, `callbackRetry` says. Range: 0 to 100.
    * @defaultValue 5
    */
   retries?: number | undefined
@@ -328,8 +330,8 @@ export interface UploadOptions extends PutOptions {
   partSize?: number | undefined
 
   /**
-   * How many parts are under way at once. A file is read piece by piece; any other stream takes this
-   * many parts and one more of memory. Range: 1 to 64.
+   * How many parts are under way at once. A file is read piece by piece; of any other stream this many
+   * parts and two more are in memory. Range: 1 to 64.
    * @defaultValue 4
    */
   parallel?: number | undefined
@@ -529,6 +531,12 @@ export interface ErrorFacts {
   /** True when the object is known to be stored in spite of the error. */
   readonly stored: boolean
 
+  /**
+   * True when nobody knows whether the object is stored and the callback made: OSS may have had the
+   * whole request, and its answer was lost. To upload again can make a second callback.
+   */
+  readonly maybeStored: boolean
+
   /** ETag of the stored object, without quotes. */
   readonly etag?: string
 
@@ -538,23 +546,23 @@ export interface ErrorFacts {
   /** Version of the stored object, in a versioned bucket. */
   readonly versionId?: string
 
-  /** With `callback_failed`: which of the causes below. */
+  /** With `callback_failed`: why the callback failed, one of the causes in docs/errors.md. */
   readonly callbackCause?: CallbackCause
 
   /** With `callback_failed`: the HTTP status that the application server answered, if it answered. */
   readonly callbackStatus?: number
 
-  /** With `verification`: which of the reasons below. */
+  /** With `verification`: which check failed, one of the reasons in docs/errors.md. */
   readonly reason?: VerificationReason
 }
 
-/** An argument is missing, malformed or out of range. Nothing was sent. */
+/** An argument is missing, malformed or out of range. Nothing was stored. */
 export declare class InvalidArgumentError extends OssCallbackError {
   readonly kind: 'invalid_argument'
   readonly code: 'ERR_OSS_INVALID_ARGUMENT'
 }
 
-/** No usable credentials were found, or their source failed. Nothing was sent. */
+/** No usable credentials were found, or their source failed. The request that needed them was not sent. */
 export declare class CredentialsError extends OssCallbackError {
   readonly kind: 'credentials'
   readonly code: 'ERR_OSS_CREDENTIALS'

@@ -215,7 +215,7 @@ export declare class Client {
    * @throws {OutcomeUnknownError} the object *is* stored, but the answer was lost, and what the callback
    *   came to is not known
    * @throws {SourceError} the data cannot be read; what a stream threw is the `cause`. Nothing is stored
-   * @throws {OssCallbackError} any other kind; with `invalid_argument` and `credentials` nothing was sent
+   * @throws {OssCallbackError} any other kind; with `invalid_argument` and `credentials` nothing was stored
    */
   putObjectWithCallback(
     bucket: string,
@@ -447,7 +447,7 @@ export declare class OssCallbackError extends Error {
   readonly kind: ErrorKind
   /** What went wrong, in Node's form. */
   readonly code: ErrorCode
-  /** Whether the same call may well succeed when it is made again. */
+  /** Whether the same call may well succeed when it is made again, without making a second callback. */
   readonly retryable: boolean
   /** What caused it, where another error did. */
   readonly cause?: unknown

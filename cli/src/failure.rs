@@ -12,7 +12,7 @@ use crate::text::printable;
 pub enum Exit {
     /// A defect, or the machine refused something: a port in use, a closed standard output.
     Other = 1,
-    /// Wrong arguments or no credentials; nothing was sent. clap's own code, too.
+    /// Wrong arguments or no credentials; nothing was stored. clap's own code, too.
     Usage = 2,
     /// OSS answered with an error.
     Service = 3,
@@ -33,7 +33,7 @@ pub enum Exit {
 /// The exit codes as `--help` prints them.
 pub const EXIT_CODES: &str = "Exit codes:
   0  the object is stored and the application server answered
-  2  wrong arguments or missing credentials; nothing was sent
+  2  wrong arguments or missing credentials; nothing was stored
   3  OSS refused the request
   4  the object IS stored, but the callback failed
   5  network error or timeout
@@ -161,7 +161,7 @@ impl Failure {
         let mut facts = Map::new();
         for (name, ty) in ERROR_FACTS {
             let value = match self.error.as_ref().and_then(|error| error.fact(name)) {
-                Some(FactValue::Text(text)) => json!(without_token(text)),
+                Some(FactValue::Text(text)) => json!(text),
                 // Most JSON readers lose digits above 2^53.
                 Some(FactValue::Integer(number)) if *ty == "u64" => json!(number.to_string()),
                 Some(FactValue::Integer(number)) => json!(number),
@@ -178,14 +178,6 @@ impl Failure {
         facts.insert("flag".to_owned(), json!(self.flag));
         facts.insert("retryable".to_owned(), json!(self.error.as_ref().is_some_and(Error::is_retryable)));
         json!({ "ok": false, "error": facts })
-    }
-}
-
-/// V1 signs the STS token as a header, so OSS repeats it in the string to sign.
-fn without_token(text: &str) -> String {
-    match std::env::var("OSS_SESSION_TOKEN") {
-        Ok(token) if !token.is_empty() => text.replace(&token, "***"),
-        _ => text.to_owned(),
     }
 }
 

@@ -357,8 +357,7 @@ async fn until_interrupted<T>(
 }
 
 pub(crate) fn cancelled() -> Error {
-    Error::new(ErrorKind::Cancelled, "the call was cancelled before OSS had answered")
-        .with_hint("The object may or may not be stored.")
+    Error::new(ErrorKind::Cancelled, "the call was cancelled before OSS had answered").undecided()
 }
 
 #[cfg(test)]

@@ -155,7 +155,7 @@ pub unsafe extern "C" fn osscb_error_source(error: *const osscb_error) -> *const
     unsafe { read(error, std::ptr::null(), |error| lend(error.source.as_ref())) }
 }
 
-/// Whether the same call may well succeed when it is made again.
+/// Whether the same call may well succeed when it is made again, without making a second callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_error_is_retryable(error: *const osscb_error) -> bool {
     // SAFETY: NULL or a live error.

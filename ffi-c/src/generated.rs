@@ -17,9 +17,10 @@ use crate::verifier_options::osscb_verifier_options;
 pub enum osscb_status {
     /// The call succeeded.
     OSSCB_STATUS_OK = 0,
-    /// An argument is missing, malformed or out of range. Nothing was sent.
+    /// An argument is missing, malformed or out of range. Nothing was stored.
     OSSCB_STATUS_INVALID_ARGUMENT = 1,
-    /// No usable credentials were found, or their source failed. Nothing was sent.
+    /// No usable credentials were found, or their source failed. The request that needed them was
+    /// not sent.
     OSSCB_STATUS_CREDENTIALS = 2,
     /// The connection could not be made, or broke before the whole answer had arrived.
     OSSCB_STATUS_NETWORK = 3,
@@ -101,7 +102,7 @@ pub(crate) fn network(value: MaybeUninit<osscb_network>) -> Result<oss_callback_
 
 /// Values of the option `credentials_source`. Where credentials come from when none are passed.
 /// `default` asks, in this order: the environment (`OSS_ACCESS_KEY_ID`, then
-/// `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows); OIDC; the profile of
+/// `ALIBABA_CLOUD_ACCESS_KEY_ID`, each with its secret and token); OIDC; the profile of
 /// `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's RAM
 /// role; the credentials URI; `~/.ossutilconfig`. The other values ask that source alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -435,10 +436,10 @@ pub unsafe extern "C" fn osscb_client_options_set_security_token(
 }
 
 /// Where credentials come from when none are passed. `default` asks, in this order: the
-/// environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows);
-/// OIDC; the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the
-/// ECS instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that
-/// source alone.
+/// environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, each with its secret
+/// and token); OIDC; the profile of `~/.aliyun/config.json`, then of
+/// `~/.alibabacloud/credentials.ini`; the ECS instance's RAM role; the credentials URI;
+/// `~/.ossutilconfig`. The other values ask that source alone.
 ///
 /// Default: `default`, or the source that `profile`, `ecs_role_name` or `credentials_uri`
 /// belongs to.
@@ -584,7 +585,8 @@ pub unsafe extern "C" fn osscb_client_options_set_read_timeout_ms(
 ///
 /// In milliseconds.
 ///
-/// Default: 90 s, and 1 s more for each 64 KiB of data. Range: above 0.
+/// Default: 90 s, and 1 s more for each 64 KiB of data; a stream of unknown length counts as
+/// the largest that fits. Range: above 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_client_options_set_timeout_ms(options: *mut osscb_client_options, value: u64) {
     unsafe { options::set(options, |builder| Ok(builder.timeout(Duration::from_millis(value)))) }
@@ -602,7 +604,8 @@ pub unsafe extern "C" fn osscb_client_options_set_user_agent(
 }
 
 /// HTTP proxy, such as `http://user:password@proxy.example:3128`, or `none` for no proxy at
-/// all. Loopback endpoints are reached directly unless a proxy is named here.
+/// all. Never shown, as it may hold a password. Loopback endpoints are reached directly unless
+/// a proxy is named here.
 ///
 /// Default: from the environment: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`.
 #[unsafe(no_mangle)]
@@ -627,9 +630,9 @@ pub unsafe extern "C" fn osscb_client_options_set_ca_certificates(
 }
 
 /// How often a request is sent again when that is safe: no connection, the data not handed over
-/// whole, OSS refused it for now (503, 429), clocks apart. Pauses grow from 0.1 s to 10 s, each
-/// drawn at random. What holds after a lost answer to a request with a callback,
-/// `callback_retry` says.
+/// whole, OSS refused it for now (503, 429), clock skew. Each pause is random, between 0 and a
+/// limit of 0.1 s that doubles up to 10 s: the default waits 3.1 s in all at the most. What
+/// holds after a lost answer to a request with a callback, `callback_retry` says.
 ///
 /// Default: 5. Range: 0 to 100.
 #[unsafe(no_mangle)]
@@ -1182,8 +1185,8 @@ pub unsafe extern "C" fn osscb_upload_options_set_part_size(options: *mut osscb_
     unsafe { options::set(options, |builder| Ok(builder.part_size(value))) }
 }
 
-/// How many parts are under way at once. A file is read piece by piece; any other stream takes
-/// this many parts and one more of memory.
+/// How many parts are under way at once. A file is read piece by piece; of any other stream
+/// this many parts and two more are in memory.
 ///
 /// Default: 4. Range: 1 to 64.
 #[unsafe(no_mangle)]
@@ -1549,6 +1552,15 @@ pub unsafe extern "C" fn osscb_error_stored(error: *const osscb_error) -> bool {
     unsafe { osscb_error::boolean(error, "stored") }
 }
 
+/// True when nobody knows whether the object is stored and the callback made: OSS may have had
+/// the whole request, and its answer was lost. To upload again can make a second callback.
+///
+/// False if `error` is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_error_maybe_stored(error: *const osscb_error) -> bool {
+    unsafe { osscb_error::boolean(error, "maybe_stored") }
+}
+
 /// ETag of the stored object, without quotes.
 ///
 /// NULL if the error does not have it. Borrowed until `osscb_error_free`.
@@ -1573,7 +1585,7 @@ pub unsafe extern "C" fn osscb_error_version_id(error: *const osscb_error) -> *c
     unsafe { osscb_error::text(error, "version_id") }
 }
 
-/// With `callback_failed`: which of the causes below.
+/// With `callback_failed`: why the callback failed, one of the causes in docs/errors.md.
 ///
 /// NULL if the error does not have it. Borrowed until `osscb_error_free`.
 #[unsafe(no_mangle)]
@@ -1590,7 +1602,7 @@ pub unsafe extern "C" fn osscb_error_callback_status(error: *const osscb_error) 
     unsafe { osscb_error::integer(error, "callback_status") }
 }
 
-/// With `verification`: which of the reasons below.
+/// With `verification`: which check failed, one of the reasons in docs/errors.md.
 ///
 /// NULL if the error does not have it. Borrowed until `osscb_error_free`.
 #[unsafe(no_mangle)]

@@ -131,7 +131,7 @@ pub(crate) unsafe fn lent(data: *const c_void, len: usize, hold: Hold) -> Result
 ///
 /// With `OSSCB_STATUS_CALLBACK_FAILED` the object is stored, and the error has its ETag; with
 /// `OSSCB_STATUS_OUTCOME_UNKNOWN` too, but what the callback came to is not known; with
-/// `OSSCB_STATUS_INVALID_ARGUMENT` and `OSSCB_STATUS_CREDENTIALS` nothing was sent. Other failures:
+/// `OSSCB_STATUS_INVALID_ARGUMENT` and `OSSCB_STATUS_CREDENTIALS` nothing was stored. Other failures:
 /// `OSSCB_STATUS_NETWORK`, `_TIMEOUT`, `_INTEGRITY`, `_SERVICE`, `_SOURCE`, `_CANCELLED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_put_object_with_callback(

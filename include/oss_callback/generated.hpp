@@ -33,9 +33,10 @@ struct Sealing {
 
 /// What went wrong, in the words that every language shares.
 enum class ErrorKind : std::int32_t {
-    /// An argument is missing, malformed or out of range. Nothing was sent.
+    /// An argument is missing, malformed or out of range. Nothing was stored.
     InvalidArgument = OSSCB_STATUS_INVALID_ARGUMENT,
-    /// No usable credentials were found, or their source failed. Nothing was sent.
+    /// No usable credentials were found, or their source failed. The request that needed them was
+    /// not sent.
     Credentials = OSSCB_STATUS_CREDENTIALS,
     /// The connection could not be made, or broke before the whole answer had arrived.
     Network = OSSCB_STATUS_NETWORK,
@@ -77,7 +78,7 @@ enum class Network : std::int32_t {
 
 /// Values of the option `credentials_source`. Where credentials come from when none are passed.
 /// `default` asks, in this order: the environment (`OSS_ACCESS_KEY_ID`, then
-/// `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows); OIDC; the profile of
+/// `ALIBABA_CLOUD_ACCESS_KEY_ID`, each with its secret and token); OIDC; the profile of
 /// `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's RAM
 /// role; the credentials URI; `~/.ossutilconfig`. The other values ask that source alone.
 enum class CredentialsSource : std::int32_t {
@@ -201,10 +202,10 @@ struct ClientOptions {
     std::optional<std::string> security_token{};
 
     /// Where credentials come from when none are passed. `default` asks, in this order: the
-    /// environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows);
-    /// OIDC; the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the
-    /// ECS instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that
-    /// source alone.
+    /// environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, each with its secret
+    /// and token); OIDC; the profile of `~/.aliyun/config.json`, then of
+    /// `~/.alibabacloud/credentials.ini`; the ECS instance's RAM role; the credentials URI;
+    /// `~/.ossutilconfig`. The other values ask that source alone.
     ///
     /// Default: `default`, or the source that `profile`, `ecs_role_name` or `credentials_uri`
     /// belongs to.
@@ -266,7 +267,8 @@ struct ClientOptions {
 
     /// Longest time for the whole call, callback included.
     ///
-    /// Default: 90 s, and 1 s more for each 64 KiB of data. Range: above 0.
+    /// Default: 90 s, and 1 s more for each 64 KiB of data; a stream of unknown length counts as
+    /// the largest that fits. Range: above 0.
     std::optional<std::chrono::milliseconds> timeout{};
 
     /// Text added behind the library's own `User-Agent`.
@@ -275,7 +277,8 @@ struct ClientOptions {
     std::optional<std::string> user_agent{};
 
     /// HTTP proxy, such as `http://user:password@proxy.example:3128`, or `none` for no proxy at
-    /// all. Loopback endpoints are reached directly unless a proxy is named here.
+    /// all. Never shown, as it may hold a password. Loopback endpoints are reached directly unless
+    /// a proxy is named here.
     ///
     /// Default: from the environment: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`.
     std::optional<std::string> proxy{};
@@ -286,9 +289,9 @@ struct ClientOptions {
     std::optional<std::string> ca_certificates{};
 
     /// How often a request is sent again when that is safe: no connection, the data not handed over
-    /// whole, OSS refused it for now (503, 429), clocks apart. Pauses grow from 0.1 s to 10 s, each
-    /// drawn at random. What holds after a lost answer to a request with a callback,
-    /// `callback_retry` says.
+    /// whole, OSS refused it for now (503, 429), clock skew. Each pause is random, between 0 and a
+    /// limit of 0.1 s that doubles up to 10 s: the default waits 3.1 s in all at the most. What
+    /// holds after a lost answer to a request with a callback, `callback_retry` says.
     ///
     /// Default: 5. Range: 0 to 100.
     std::optional<std::uint64_t> retries{};
@@ -516,8 +519,8 @@ struct UploadOptions {
     /// GiB).
     std::optional<std::uint64_t> part_size{};
 
-    /// How many parts are under way at once. A file is read piece by piece; any other stream takes
-    /// this many parts and one more of memory.
+    /// How many parts are under way at once. A file is read piece by piece; of any other stream
+    /// this many parts and two more are in memory.
     ///
     /// Default: 4. Range: 1 to 64.
     std::optional<std::uint64_t> parallel{};
@@ -692,7 +695,7 @@ public:
     /// What went wrong, in one word.
     ErrorKind kind() const noexcept { return facts_->kind; }
 
-    /// Whether the same call may well succeed when it is made again.
+    /// Whether the same call may well succeed when it is made again, without making a second callback.
     bool is_retryable() const noexcept { return facts_->is_retryable; }
 
     /// What lies behind the error, such as the system's own words.
@@ -729,6 +732,10 @@ public:
     /// True when the object is known to be stored in spite of the error.
     bool stored() const noexcept { return facts_->stored; }
 
+    /// True when nobody knows whether the object is stored and the callback made: OSS may have had
+    /// the whole request, and its answer was lost. To upload again can make a second callback.
+    bool maybe_stored() const noexcept { return facts_->maybe_stored; }
+
     /// ETag of the stored object, without quotes.
     const std::string &etag() const noexcept { return facts_->etag; }
 
@@ -738,14 +745,14 @@ public:
     /// Version of the stored object, in a versioned bucket.
     const std::string &version_id() const noexcept { return facts_->version_id; }
 
-    /// With `callback_failed`: which of the causes below.
+    /// With `callback_failed`: why the callback failed, one of the causes in docs/errors.md.
     const std::string &cause() const noexcept { return facts_->cause; }
 
     /// With `callback_failed`: the HTTP status that the application server answered, if it
     /// answered.
     int callback_status() const noexcept { return facts_->callback_status; }
 
-    /// With `verification`: which of the reasons below.
+    /// With `verification`: which check failed, one of the reasons in docs/errors.md.
     const std::string &reason() const noexcept { return facts_->reason; }
 
 private:
@@ -763,6 +770,7 @@ private:
         std::string recommend_doc;
         std::string string_to_sign;
         bool stored;
+        bool maybe_stored;
         std::string etag;
         std::optional<std::uint64_t> crc64;
         std::string version_id;
@@ -775,13 +783,14 @@ private:
     std::shared_ptr<const Facts> facts_;
 };
 
-/// An argument is missing, malformed or out of range. Nothing was sent.
+/// An argument is missing, malformed or out of range. Nothing was stored.
 class InvalidArgumentError : public Error {
 public:
     using Error::Error;
 };
 
-/// No usable credentials were found, or their source failed. Nothing was sent.
+/// No usable credentials were found, or their source failed. The request that needed them was
+/// not sent.
 class CredentialsError : public Error {
 public:
     using Error::Error;
@@ -869,6 +878,7 @@ inline Error::Error(osscb_error *error) : std::runtime_error(osscb_error_message
     facts->recommend_doc = text(osscb_error_recommend_doc(error));
     facts->string_to_sign = text(osscb_error_string_to_sign(error));
     facts->stored = osscb_error_stored(error);
+    facts->maybe_stored = osscb_error_maybe_stored(error);
     facts->etag = text(osscb_error_etag(error));
     if (std::uint64_t value = 0; osscb_error_crc64(error, &value)) {
         facts->crc64 = value;

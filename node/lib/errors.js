@@ -11,6 +11,7 @@ class OssCallbackError extends Error {
     this.kind = kind
     this.retryable = false
     this.stored = false
+    this.maybeStored = false
     Object.assign(this, rest)
   }
 

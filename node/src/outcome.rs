@@ -26,7 +26,7 @@ pub struct Told {
     pub kind: String,
     /// The whole sentence, with field, numbers and hint.
     pub message: String,
-    /// Whether the same call may well succeed when it is made again.
+    /// Whether the same call may well succeed when it is made again, without making a second callback.
     pub retryable: bool,
     /// The facts that apply, in JavaScript's spelling.
     pub facts: BTreeMap<String, Either3<String, f64, bool>>,
@@ -41,7 +41,11 @@ impl Failure {
             kind: kind.name().to_owned(),
             message,
             retryable: kind.is_retryable(),
-            facts: BTreeMap::from([("stored".to_owned(), Either3::C(false))]),
+            facts: ERROR_FACTS
+                .iter()
+                .filter(|(_, ty)| *ty == "bool")
+                .map(|(name, _)| (names::of_fact(name), Either3::C(false)))
+                .collect(),
             source: None,
         }))
     }

@@ -50,6 +50,32 @@ pub(super) fn judge_put(response: Response, sent_crc64: Option<u64>) -> Result<C
     })
 }
 
+/// Refuses a success that OSS cannot have meant: one that came before it had all, or that bears none of its
+/// marks, such as a captive portal's page.
+pub(super) fn check_speaker(response: &Response, all_sent: bool) -> Result<()> {
+    let Response { status, headers, .. } = response;
+    if !matches!(status, 200 | 203) {
+        return Ok(());
+    }
+    let facts = ServiceFacts { status: Some(*status), ..ServiceFacts::default() };
+    if !all_sent {
+        let message = format!("the server answered with status {status} before it had all data");
+        return Err(Error::new(ErrorKind::Service, message)
+            .with_service(facts)
+            .with_hint("Nothing was stored."));
+    }
+    let marks = ["x-oss-request-id", "x-oss-hash-crc64ecma", "etag"];
+    if !marks.iter().any(|mark| headers.contains_key(*mark)) {
+        let message =
+            format!("the answer, of status {status}, has neither ETag nor request id: it is not from OSS");
+        return Err(Error::new(ErrorKind::Service, message)
+            .with_service(facts)
+            .with_hint("Check the endpoint, and that no proxy or portal answers in its place.")
+            .undecided());
+    }
+    Ok(())
+}
+
 /// What an answer's headers say of the object.
 pub(super) fn stored(headers: &HeaderMap) -> StoredObject {
     StoredObject {
@@ -222,7 +248,10 @@ impl ErrorDocument {
             "HostId" => &mut self.host_id,
             "EC" => &mut self.ec,
             "RecommendDoc" => &mut self.recommend_doc,
-            "StringToSign" => &mut self.string_to_sign,
+            "StringToSign" => {
+                self.string_to_sign = Some(without_token(&value));
+                return;
+            }
             _ => return,
         };
         *member = Some(value);
@@ -242,6 +271,24 @@ impl ErrorDocument {
             string_to_sign: self.string_to_sign,
         })
     }
+}
+
+/// With V1 the STS token is part of what is signed: as a header, or in a presigned URL's resource.
+fn without_token(string_to_sign: &str) -> String {
+    let mut shown = String::with_capacity(string_to_sign.len());
+    let mut rest = string_to_sign;
+    while let Some((before, mark)) = ["x-oss-security-token:", "security-token="]
+        .iter()
+        .filter_map(|mark| Some((rest.find(mark)?, mark)))
+        .min()
+    {
+        let from = before + mark.len();
+        shown.push_str(&rest[..from]);
+        shown.push_str("***");
+        let token = &rest[from..];
+        rest = &token[token.find(['\n', '&']).unwrap_or(token.len())..];
+    }
+    shown + rest
 }
 
 /// The five entities of XML, and character references.

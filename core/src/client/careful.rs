@@ -5,7 +5,7 @@ use std::pin::pin;
 
 use tokio::time::Instant;
 
-use super::exchange::{Budget, Call, Failed, NOTHING_STORED, Parcel, UNSURE, cannot_repeat};
+use super::exchange::{Budget, Call, Failed, ONCE_ONLY, Parcel};
 use super::look::{Found, Sought, look};
 use super::reply::CallbackReply;
 use super::{Inner, answer};
@@ -28,16 +28,18 @@ pub(super) async fn send(
     let since = Instant::now();
     let (bucket, key) = (call.sign.bucket.as_deref(), call.sign.key.as_deref());
     let mut before: Option<Failed> = None;
+    // An attempt may have been carried out, and nobody has looked since.
     let mut unclear = false;
     loop {
         let outgoing = match (parcel.outgoing()?, before.take()) {
             (Some(outgoing), _) => outgoing,
-            (None, Some(failed)) => return Err(cannot_repeat(failed.error, true)),
+            (None, Some(failed)) => return Err(last_word(failed.error, unclear).and_hint(ONCE_ONLY)),
             (None, None) => return Err(Error::new(ErrorKind::Source, "the stream was used up")),
         };
         let sent = |taken: Option<u64>| crc64.or(taken);
         let attempt =
             call.attempt(client, transport, &outgoing, client.timeouts.read, |response, outgoing| {
+                answer::check_speaker(&response, outgoing.is_handed_over())?;
                 answer::judge_put(response, sent(outgoing.crc64()))
             });
         // Before it is wrapped, which would move it: it is large.
@@ -49,17 +51,19 @@ pub(super) async fn send(
             }
             Ok(Err(failed)) => failed,
             Err(_) => {
-                let hint = if outgoing.is_handed_over() { UNSURE } else { NOTHING_STORED };
-                Failed::settled(budget.deadline.missed().with_hint(hint))
+                let unclear = unclear || outgoing.is_handed_over();
+                return Err(last_word(budget.deadline.missed(), unclear));
             }
         };
         tracing::debug!(bucket, key, kind = failed.error.kind().name(), error = %failed.error, "not uploaded");
+        let mut mode = mode;
         if unclear && is_trace_of_success(&failed.error) {
-            failed.fate = Fate::Unclear;
+            // To send it again would give the same answer.
+            (failed.fate, mode) = (Fate::Unclear, CallbackRetry::IfNotStored);
         }
         unclear |= failed.fate == Fate::Unclear;
         match retry::step(failed.fate, Some(mode)) {
-            Step::GiveUp => return Err(unsure(failed)),
+            Step::GiveUp => return Err(last_word(failed.error, unclear)),
             Step::Again => {}
             Step::Look => {
                 let (bucket, key) = (bucket.unwrap_or_default(), key.unwrap_or_default());
@@ -68,13 +72,13 @@ pub(super) async fn send(
                 let looking = Box::pin(look(client, transport, &sought));
                 match tokio::time::timeout_at(budget.deadline.at, looking).await {
                     Ok(Found::Stored(object)) => return Err(outcome_unknown(object, failed.error)),
-                    Ok(Found::NotStored) => {}
-                    Ok(Found::CannotTell) | Err(_) => return Err(unsure(failed)),
+                    Ok(Found::NotStored) => unclear = false,
+                    Ok(Found::CannotTell) | Err(_) => return Err(last_word(failed.error, true)),
                 }
             }
         }
         if !budget.pause().await {
-            return Err(failed.error);
+            return Err(last_word(failed.error, unclear));
         }
         before = Some(failed);
     }
@@ -85,8 +89,16 @@ fn is_trace_of_success(error: &Error) -> bool {
     matches!(error.code(), Some("NoSuchUpload" | "FileAlreadyExists"))
 }
 
-fn unsure(failed: Failed) -> Error {
-    if failed.fate == Fate::Unclear { failed.error.with_hint(UNSURE) } else { failed.error }
+/// The error that a call ends with, and what it means for the object.
+fn last_word(error: Error, unclear: bool) -> Error {
+    match error.kind() {
+        // These say themselves what is stored.
+        _ if error.stored() => error,
+        ErrorKind::Integrity => error,
+        _ if unclear => error.undecided(),
+        ErrorKind::Network | ErrorKind::Timeout => error.and_hint("Nothing was stored."),
+        _ => error,
+    }
 }
 
 /// The object is there, and nobody knows what the callback came to.

@@ -21,9 +21,6 @@ use crate::transport::{Failure, FailureCause, Outgoing, Request, Response, Trans
 /// PutObject and UploadPart take at most 5 GB (OSS, PutObject).
 pub(super) const REQUEST_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
 
-pub(super) const UNSURE: &str = "The object may or may not be stored, and the callback may have been made.";
-pub(super) const NOTHING_STORED: &str = "Nothing was stored.";
-
 /// A checked request, ready to be signed.
 pub(super) struct Call {
     method: Method,
@@ -53,6 +50,11 @@ pub(super) struct Deadline {
 impl Deadline {
     pub fn within(limit: Duration) -> Deadline {
         Deadline { at: Instant::now() + limit, limit }
+    }
+
+    /// `work`, unless it takes too long.
+    pub async fn bound<T>(self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::time::timeout_at(self.at, work).await.unwrap_or_else(|_| Err(self.missed()))
     }
 
     /// The call as a whole took too long.
@@ -212,13 +214,9 @@ impl Parcel {
     }
 }
 
-/// The error for data that would have to be sent again and cannot be.
-pub(super) fn cannot_repeat(error: Error, nothing_stored: bool) -> Error {
-    let outcome = if nothing_stored { NOTHING_STORED } else { UNSURE };
-    error.with_hint(format!(
-        "{outcome} It was not tried again, as the source is a stream that can be read only once."
-    ))
-}
+/// What to say of data that would have to be sent again and cannot be.
+pub(super) const ONCE_ONLY: &str =
+    "It was not tried again, as the source is a stream that can be read only once.";
 
 impl Call {
     pub fn new(
@@ -308,7 +306,7 @@ impl Call {
         loop {
             let outgoing = match (parcel.outgoing()?, before.take()) {
                 (Some(outgoing), _) => outgoing,
-                (None, error) => return Err(cannot_repeat(error.unwrap_or_else(used_up), true)),
+                (None, error) => return Err(error.unwrap_or_else(used_up).and_hint(ONCE_ONLY)),
             };
             let attempt = self.attempt(client, transport, &outgoing, client.timeouts.read, &mut judge);
             // Before it is wrapped, which would move it: it is large.
@@ -335,8 +333,6 @@ impl Call {
         }
         let host = &self.target.authority;
         let Failure { cause, message } = failure;
-        let handed_over = outgoing.is_handed_over();
-        let hint = if handed_over { UNSURE } else { NOTHING_STORED };
         let error = match cause {
             FailureCause::Connect | FailureCause::Untrusted => {
                 Error::new(ErrorKind::Network, format!("cannot connect to {host}: {message}"))
@@ -345,15 +341,14 @@ impl Call {
                 Error::new(ErrorKind::Timeout, format!("connecting to {host} took too long: {message}"))
             }
             FailureCause::Idle => {
-                Error::new(ErrorKind::Timeout, format!("{host} does not respond: {message}")).with_hint(hint)
+                Error::new(ErrorKind::Timeout, format!("{host} does not respond: {message}"))
             }
             FailureCause::Broken | FailureCause::TooLong => {
                 Error::new(ErrorKind::Network, format!("the exchange with {host} broke: {message}"))
-                    .with_hint(hint)
             }
             FailureCause::Malformed => Error::new(ErrorKind::InvalidArgument, message),
         };
-        Failed { error, fate: retry::fate_of_failure(cause, handed_over) }
+        Failed { error, fate: retry::fate_of_failure(cause, outgoing.is_handed_over()) }
     }
 }
 

@@ -42,7 +42,7 @@ impl InFlight {
     pub(super) fn new(client: &Arc<Inner>, request: PutRequest) -> Result<InFlight> {
         let cancel = request.cancel.clone();
         let (plan, lease) = put::Plan::new(client, request)?;
-        let (inner, deadline) = (Arc::clone(client), Instant::now() + plan.timeout);
+        let (inner, deadline) = (Arc::clone(client), plan.deadline.at.into_std());
         let call = client.engines.stepped(cancel, lease, deadline, |transport| async move {
             put::run(&inner, transport, &plan).await
         })?;

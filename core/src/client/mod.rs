@@ -81,7 +81,7 @@ impl Client {
     /// # Errors
     /// Any [kind](crate::ErrorKind). With `callback_failed` the object *is* stored, and the error
     /// carries its ETag; with `outcome_unknown` too, but what the callback came to is not known; with
-    /// `invalid_argument` and `credentials` nothing was sent.
+    /// `invalid_argument` and `credentials` nothing was stored.
     pub fn put_object_with_callback(
         &self,
         bucket: &str,
@@ -118,7 +118,8 @@ impl Client {
 
     /// [`send`](Client::send) that calls `interrupt` on this thread every 50 ms while it waits, and
     /// ends with kind `cancelled` once it returns true. For languages whose signals must be looked
-    /// for, such as Ctrl-C in Python.
+    /// for, such as Ctrl-C in Python. Within an asynchronous runtime, which this blocks, `interrupt` is not
+    /// called.
     ///
     /// # Errors
     /// As [`send`](Client::send).
@@ -143,7 +144,8 @@ impl Client {
     }
 
     /// Starts an upload and returns at once; `done` is called with its outcome on a thread of the
-    /// library's, and should be quick. Any number of uploads can be under way. For languages with an
+    /// library's, and should be quick. What is refused before it starts, `done` hears at once, on this
+    /// thread. Any number of uploads can be under way. For languages with an
     /// event loop of their own.
     pub fn start(&self, request: PutRequest, done: impl FnOnce(Result<CallbackReply>) + Send + 'static) {
         let cancel = request.cancel.clone();

@@ -1,7 +1,7 @@
 //! One PutObject with a callback: checked, signed, sent, judged.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::Method;
 
@@ -63,7 +63,7 @@ impl PutRequest {
 pub(super) struct Plan {
     call: Call,
     pub parcel: Parcel,
-    pub timeout: Duration,
+    pub deadline: Deadline,
     callback_retry: CallbackRetry,
 }
 
@@ -74,7 +74,10 @@ impl Plan {
         // Names first: a typing error there must not cost a stream.
         client.endpoint.target(client.addressing, Some(&bucket), Some(&key))?;
         let (source, lease) = data.open()?.leased();
-        Ok((Plan::of_source(client, (&bucket, &key), source, &callback, &options)?, lease))
+        let own_timeout = builder::positive("timeout", options.timeout)?;
+        let bytes = source.length().unwrap_or(REQUEST_BYTES_MAX);
+        let deadline = Deadline::within(client.timeouts.call(own_timeout, bytes));
+        Ok((Plan::of_source(client, (&bucket, &key), source, &callback, &options, deadline)?, lease))
     }
 
     pub fn of_source(
@@ -83,6 +86,7 @@ impl Plan {
         source: Source,
         callback: &Callback,
         options: &PutOptions,
+        deadline: Deadline,
     ) -> Result<Plan> {
         let length = source.length();
         if let Some(length) = length.filter(|length| *length > REQUEST_BYTES_MAX) {
@@ -97,10 +101,9 @@ impl Plan {
         let mut headers = headers::of_put(object.1, &source, options)?;
         let mut query = Vec::new();
         attach(callback, options, &mut headers, &mut query);
-        let own_timeout = builder::positive("timeout", options.timeout)?;
         Ok(Plan {
             call: Call::new(client, Method::PUT, object, query, headers)?,
-            timeout: client.timeouts.call(own_timeout, length.unwrap_or(REQUEST_BYTES_MAX)),
+            deadline,
             parcel: Parcel::whole(source)?,
             callback_retry: options.callback_retry.unwrap_or(CallbackRetry::IfNotStored),
         })
@@ -128,7 +131,7 @@ pub(super) fn attach(
 }
 
 pub(super) async fn run(client: &Inner, transport: Arc<dyn Transport>, plan: &Plan) -> Result<CallbackReply> {
-    let Plan { call, parcel, timeout, callback_retry } = plan;
-    let mut budget = Budget::new(Deadline::within(*timeout), client.retries);
+    let Plan { call, parcel, deadline, callback_retry } = plan;
+    let mut budget = Budget::new(*deadline, client.retries);
     careful::send(client, &*transport, call, parcel, None, *callback_retry, &mut budget).await
 }

@@ -54,8 +54,9 @@ impl Stub {
                 let (status, body) = answer(&request);
                 seen.lock().unwrap().push(request);
                 let length = body.len();
-                let head =
-                    format!("HTTP/1.1 {status} S\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+                let head = format!(
+                    "HTTP/1.1 {status} S\r\ncontent-length: {length}\r\netag: \"E\"\r\nconnection: close\r\n\r\n"
+                );
                 let _ = stream.write_all((head + &body).as_bytes());
             }
         });

@@ -104,7 +104,7 @@ impl Engines {
             }
             Moved::Awaits(awaited) => {
                 let due = call.due(&awaited);
-                call.awaits = Some(awaited);
+                (call.awaits, call.looked) = (Some(awaited), false);
                 Step::AwaitsAnswer(due)
             }
         })

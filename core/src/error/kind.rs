@@ -5,9 +5,9 @@
 #[non_exhaustive]
 #[repr(i32)]
 pub enum ErrorKind {
-    /// An argument is missing, malformed or out of range. Nothing was sent.
+    /// An argument is missing, malformed or out of range. Nothing was stored.
     InvalidArgument = 1,
-    /// No usable credentials were found, or their source failed. Nothing was sent.
+    /// No usable credentials were found, or their source failed. The request that needed them was not sent.
     Credentials = 2,
     /// The connection could not be made, or broke before the whole answer had arrived.
     Network = 3,
@@ -70,10 +70,10 @@ impl ErrorKind {
     pub const fn doc(self) -> &'static str {
         match self {
             ErrorKind::InvalidArgument => {
-                "An argument is missing, malformed or out of range. Nothing was sent."
+                "An argument is missing, malformed or out of range. Nothing was stored."
             }
             ErrorKind::Credentials => {
-                "No usable credentials were found, or their source failed. Nothing was sent."
+                "No usable credentials were found, or their source failed. The request that needed them was not sent."
             }
             ErrorKind::Network => {
                 "The connection could not be made, or broke before the whole answer had arrived."
@@ -111,7 +111,7 @@ impl ErrorKind {
         self as i32
     }
 
-    /// Whether the same call may well succeed when it is made again.
+    /// Whether the same call may well succeed when it is made again; [`Error::is_retryable`](crate::Error::is_retryable) looks closer.
     pub const fn is_retryable(self) -> bool {
         matches!(self, ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Integrity)
     }
@@ -423,6 +423,7 @@ pub const ERROR_FACTS: &[(&str, &str)] = &[
     ("recommend_doc", "string"),
     ("string_to_sign", "string"),
     ("stored", "bool"),
+    ("maybe_stored", "bool"),
     ("etag", "string"),
     ("crc64", "u64"),
     ("version_id", "string"),

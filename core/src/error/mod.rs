@@ -28,6 +28,7 @@ struct Facts {
     ec: Option<Cow<'static, str>>,
     service: ServiceFacts,
     stored: Option<StoredObject>,
+    maybe_stored: bool,
     cause: Option<CallbackCause>,
     callback_status: Option<u16>,
     reason: Option<VerificationReason>,
@@ -84,9 +85,30 @@ impl Error {
         Error::new(ErrorKind::Credentials, message)
     }
 
+    /// Adds to what there is to say behind the message.
+    pub(crate) fn and_hint(self, more: &str) -> Error {
+        let whole = match self.hint() {
+            Some(hint) => format!("{hint} {more}"),
+            None => more.to_owned(),
+        };
+        self.with_hint(whole)
+    }
+
     pub(crate) fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Error {
         self.facts.hint = Some(hint.into());
         self
+    }
+
+    /// Nobody knows whether the object is stored, and the callback made.
+    pub(crate) fn undecided(mut self) -> Error {
+        self.facts.maybe_stored = true;
+        self.and_hint("The object may or may not be stored, and the callback may have been made.")
+    }
+
+    /// It cannot have been stored after all.
+    pub(crate) fn not_stored(mut self, hint: impl Into<Cow<'static, str>>) -> Error {
+        self.facts.maybe_stored = false;
+        self.with_hint(hint)
     }
 
     pub(crate) fn with_ec(mut self, ec: impl Into<Cow<'static, str>>) -> Error {
@@ -186,6 +208,12 @@ impl Error {
         self.facts.stored.is_some()
     }
 
+    /// Whether nobody knows if the object is stored and the callback made: OSS may have had the whole
+    /// request, and its answer was lost. To upload again can make a second callback.
+    pub fn maybe_stored(&self) -> bool {
+        self.facts.maybe_stored
+    }
+
     /// ETag of the stored object, without quotes.
     pub fn etag(&self) -> Option<&str> {
         self.facts.stored.as_ref()?.etag.as_deref()
@@ -230,6 +258,7 @@ impl Error {
             "recommend_doc" => self.recommend_doc().map(FactValue::Text),
             "string_to_sign" => self.string_to_sign().map(FactValue::Text),
             "stored" => Some(FactValue::Bool(self.stored())),
+            "maybe_stored" => Some(FactValue::Bool(self.maybe_stored())),
             "etag" => self.etag().map(FactValue::Text),
             "crc64" => self.crc64().map(FactValue::Integer),
             "version_id" => self.version_id().map(FactValue::Text),
@@ -240,10 +269,13 @@ impl Error {
         }
     }
 
-    /// Whether the same call may well succeed when it is made again.
+    /// Whether the same call may well succeed when it is made again, without making a second callback.
     pub fn is_retryable(&self) -> bool {
-        self.kind().is_retryable()
-            || matches!(self.status(), Some(500..=599 | 429)) && self.kind() == ErrorKind::Service
+        let passes = match self.kind() {
+            ErrorKind::Service => matches!(self.status(), Some(500..=599 | 429)),
+            kind => kind.is_retryable(),
+        };
+        passes && !self.maybe_stored()
     }
 }
 

@@ -42,7 +42,8 @@ class OssCallbackError(Exception):
     message: str = ""
     """What went wrong, without the field's name and without the hint."""
     retryable: bool = False
-    """Whether the same call may well succeed when it is made again."""
+    """Whether the same call may well succeed when it is made again, without making a second
+    callback."""
     field: str | None = None
     """Which argument or callback member is wrong, such as `callback.body`."""
     hint: str | None = None
@@ -64,6 +65,9 @@ class OssCallbackError(Exception):
     """With `SignatureDoesNotMatch`: the string that OSS signed, to compare with the client's."""
     stored: bool = False
     """True when the object is known to be stored in spite of the error."""
+    maybe_stored: bool = False
+    """True when nobody knows whether the object is stored and the callback made: OSS may have had the whole
+    request, and its answer was lost. To upload again can make a second callback."""
     etag: str | None = None
     """ETag of the stored object, without quotes."""
     crc64: int | None = None
@@ -71,11 +75,11 @@ class OssCallbackError(Exception):
     version_id: str | None = None
     """Version of the stored object, in a versioned bucket."""
     cause: str | None = None
-    """With `callback_failed`: which of the causes below."""
+    """With `callback_failed`: why the callback failed, one of the causes in docs/errors.md."""
     callback_status: int | None = None
     """With `callback_failed`: the HTTP status that the application server answered, if it answered."""
     reason: str | None = None
-    """With `verification`: which of the reasons below."""
+    """With `verification`: which check failed, one of the reasons in docs/errors.md."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)
@@ -92,14 +96,15 @@ class OssCallbackError(Exception):
 
 
 class InvalidArgumentError(OssCallbackError, ValueError):
-    """An argument is missing, malformed or out of range. Nothing was sent."""
+    """An argument is missing, malformed or out of range. Nothing was stored."""
 
     kind = "invalid_argument"
     retryable = False
 
 
 class CredentialsError(OssCallbackError):
-    """No usable credentials were found, or their source failed. Nothing was sent."""
+    """No usable credentials were found, or their source failed. The request that needed them was not
+    sent."""
 
     kind = "credentials"
     retryable = False

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `json/`, `text/`, `binary/`, `empty/` | 200 with such a body in place of the callback's |
 //! | `wrong-crc/` | 200 with another CRC-64 |
+//! | `portal/` | 200 with a page that bears no mark of OSS |
 //! | `failed/` | 203 with OSS's error document |
 //! | `failed-bare/` | 203 without a body |
 //! | `no-content/` | 204 |
@@ -137,6 +138,7 @@ fn respond(kind: &str, request: &Request, stream: &mut TcpStream) -> std::io::Re
         "empty" => answer(stream, 200, &headers, b"")?,
         "failed" => answer(stream, 203, &headers, FAILED)?,
         "failed-bare" => answer(stream, 203, &headers, b"")?,
+        "portal" => answer(stream, 200, &[("Content-Type", "text/html")], b"<html>Log in first</html>")?,
         "no-content" => answer(stream, 204, &headers, b"")?,
         "rubbish" => stream.write_all(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")?,
         "truncated" => {

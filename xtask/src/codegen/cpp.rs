@@ -144,7 +144,7 @@ fn errors(out: &mut String, api: &Api) {
          \x20   explicit Error(osscb_error *error);\n\n\
          \x20   /// What went wrong, in one word.\n\
          \x20   ErrorKind kind() const noexcept { return facts_->kind; }\n\n\
-         \x20   /// Whether the same call may well succeed when it is made again.\n\
+         \x20   /// Whether the same call may well succeed when it is made again, without making a second callback.\n\
          \x20   bool is_retryable() const noexcept { return facts_->is_retryable; }\n\n\
          \x20   /// What lies behind the error, such as the system's own words.\n\
          \x20   const std::string &source() const noexcept { return facts_->source; }\n",

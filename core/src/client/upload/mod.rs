@@ -13,9 +13,9 @@ mod steps;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use self::sizes::Layout;
+use super::exchange::Deadline;
 use super::reply::CallbackReply;
 use super::{Client, Inner, builder, headers, put};
 use crate::body::{Body, Lease, Source};
@@ -136,7 +136,7 @@ struct Plan {
     in_parts: bool,
     parallel: usize,
     checkpoint: Option<PathBuf>,
-    timeout: Duration,
+    deadline: Deadline,
     /// The caller's, and the one for an interrupted call.
     cancels: [Cancel; 2],
     watch: Option<Watch>,
@@ -168,19 +168,15 @@ impl Plan {
         };
         let mut object = options.of_object();
         if in_parts && length.is_some() && object.content_md5.as_deref().is_some_and(|md5| md5 != "auto") {
-            return Err(Error::invalid_argument(
-                "content_md5",
-                "is that of the whole, which OSS does not check for an upload in parts",
-            )
-            .with_hint(
-                "Leave it out (the CRC-64 is checked anyway), or write `auto` to have each part's checked.",
-            ));
+            return Err(md5_of_whole());
         }
         object.content_md5 = None;
         let plan = Plan {
             headers: headers::of_put(&key, &source, &object)?,
             layout: Layout::choose(length, options.part_size)?,
-            timeout: client.timeouts.call(own_timeout, length.unwrap_or(sizes::OBJECT_BYTES_MAX)),
+            deadline: Deadline::within(
+                client.timeouts.call(own_timeout, length.unwrap_or(sizes::OBJECT_BYTES_MAX)),
+            ),
             object: (bucket, key),
             source,
             callback,
@@ -197,8 +193,17 @@ impl Plan {
     /// The same as one request.
     fn as_put(&mut self, client: &Inner, source: Source) -> Result<put::Plan> {
         let (bucket, key) = &self.object;
-        put::Plan::of_source(client, (bucket, key), source, &self.callback, &self.options.of_object())
+        let options = self.options.of_object();
+        put::Plan::of_source(client, (bucket, key), source, &self.callback, &options, self.deadline)
     }
+}
+
+fn md5_of_whole() -> Error {
+    Error::invalid_argument(
+        "content_md5",
+        "is that of the whole, which OSS does not check for an upload in parts",
+    )
+    .with_hint("Leave it out (the CRC-64 is checked anyway), or write `auto` to have each part's checked.")
 }
 
 fn within(name: &'static str, value: Option<u64>, default: u64, least: u64, most: u64) -> Result<u64> {
@@ -277,7 +282,8 @@ impl Client {
     }
 
     /// Starts an upload and returns at once; `done` is called with its outcome on a thread of the
-    /// library's, and should be quick.
+    /// library's, and should be quick. What is refused before it starts, `done` hears at once, on this
+    /// thread.
     pub fn start_upload(
         &self,
         request: UploadRequest,

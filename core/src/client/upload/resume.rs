@@ -96,8 +96,6 @@ impl Upload {
         let Some(listed) = self.steps.list(&upload_id, &mut budget).await? else {
             return if old.completing { self.look_back(&old, layout).await } else { Ok(None) };
         };
-        self.id = Some(upload_id.clone());
-        self.layout = layout;
         // The time of change may differ: whether the data does is seen part by part.
         old.source = source.clone();
         old.completing = false;
@@ -106,7 +104,8 @@ impl Upload {
         self.done = tokio::task::spawn_blocking(check)
             .await
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Bug, "checking the parts panicked")))?;
-        self.checkpoint = Some(old);
+        // Only now: whoever has an id and no checkpoint aborts the upload when it fails.
+        (self.checkpoint, self.id, self.layout) = (Some(old), Some(upload_id.clone()), layout);
         Ok(Some(upload_id))
     }
 
@@ -141,6 +140,7 @@ impl Upload {
             Found::CannotTell => Err(lost(
                 "an earlier run ended while it completed the upload, and what became of it cannot be seen",
             )
+            .undecided()
             .with_hint(
                 "Delete the checkpoint to upload again; the application server may then be called twice.",
             )),

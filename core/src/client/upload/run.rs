@@ -13,7 +13,7 @@ use super::lanes::Lanes;
 use super::parts::{Part, Supply};
 use super::sizes::Layout;
 use super::steps::{DoneParts, Steps};
-use super::{Plan, Progress, Watch};
+use super::{Plan, Progress, Watch, md5_of_whole};
 use crate::body::Source;
 use crate::client::exchange::{Budget, Deadline, Gauge};
 use crate::client::reply::CallbackReply;
@@ -47,7 +47,7 @@ pub(super) async fn run(
     // How long it is, is seen when it ends: within the first part, one request will do.
     let mut supply = Supply::of(source, plan.layout)?;
     let first = async { supply.next(&DoneParts::new()).await.transpose() };
-    let first = until_cancelled(&plan.cancels, first).await?;
+    let first = until_cancelled(&plan.cancels, plan.deadline.bound(first)).await.map_err(without_object)?;
     let first = first.ok_or_else(|| Error::new(ErrorKind::Bug, "the stream gave no part"))?;
     if let (true, Some(bytes)) = (first.is_last, first.parcel.bytes()) {
         return in_one(&client, transport, plan, Source::Bytes(bytes)).await;
@@ -146,7 +146,7 @@ impl Upload {
     fn new(client: Arc<Inner>, transport: Arc<dyn Transport>, plan: Plan) -> Result<Upload> {
         let options = plan.options.of_object();
         if options.content_md5.as_deref().is_some_and(|md5| md5 != "auto") {
-            return Err(Error::invalid_argument("content_md5", "cannot be checked for an upload in parts"));
+            return Err(md5_of_whole());
         }
         let (bucket, key) = plan.object;
         // Once for the upload: should Complete be sent again, it carries the same nonce.
@@ -156,7 +156,7 @@ impl Upload {
             layout: plan.layout,
             meter: Meter::new(plan.watch, &plan.cancels),
             cancels: plan.cancels,
-            deadline: Deadline::within(plan.timeout),
+            deadline: plan.deadline,
             mode: options.callback_retry.unwrap_or(CallbackRetry::IfNotStored),
             checkpoint_path: plan.checkpoint,
             checkpoint: None,
@@ -306,6 +306,7 @@ impl Upload {
             }
             Err(error) => error,
         };
+        let error = if self.completing { error } else { without_object(error) };
         let is_object = error.stored() || self.completing && error.kind() == ErrorKind::Integrity;
         if is_object {
             self.forget();
@@ -320,7 +321,7 @@ impl Upload {
                     "Nothing is stored yet; {} parts are with OSS, and the same call goes on from there.",
                     self.done.len()
                 )),
-                Err(failed) => error.with_hint(format!("The checkpoint could not be written: {failed}")),
+                Err(failed) => error.and_hint(&format!("The checkpoint could not be written: {failed}")),
             });
         }
         let mut budget = Budget::new(Deadline::within(ABORT_TIMEOUT), self.steps.client.retries);
@@ -329,8 +330,11 @@ impl Upload {
             Ok(()) => Err(error.with_hint("Nothing was stored, and OSS keeps no parts.")),
             Err(failed) => {
                 tracing::warn!(id, error = %failed, "the upload could not be aborted");
-                let hint = format!("OSS still keeps the parts of upload {id}: it could not be aborted.");
-                Err(error.with_hint(hint))
+                let parts = match self.completing {
+                    true => "Unless it was completed, OSS still keeps the parts of",
+                    false => "OSS still keeps the parts of",
+                };
+                Err(error.and_hint(&format!("{parts} upload {id}: it could not be aborted.")))
             }
         }
     }
@@ -339,6 +343,14 @@ impl Upload {
         if let Some(path) = &self.checkpoint_path {
             checkpoint::remove(path);
         }
+    }
+}
+
+/// Whoever is cancelled before the last request was sent has made no object.
+fn without_object(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Cancelled => error.not_stored("Nothing was stored."),
+        _ => error,
     }
 }
 

@@ -115,7 +115,7 @@ fn a_page_that_is_no_error_document_is_shown_in_part() {
     let error = fails("html");
     assert_eq!((error.kind(), error.status()), (ErrorKind::Service, Some(502)));
     assert!(error.to_string().contains("Gateway"), "{error}");
-    assert!(error.is_retryable());
+    assert!(error.maybe_stored() && !error.is_retryable(), "the gateway may have lost OSS's answer");
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_slow_but_living_upload_is_no_idle_timeout() {
             left = left.saturating_sub(read);
             std::thread::sleep(Duration::from_millis(20));
         }
-        answer(&mut stream, 200, &[], b"{}")
+        answer(&mut stream, 200, &[("ETag", "E")], b"{}")
     })
     .unwrap();
     let client = Client::builder()
@@ -267,7 +267,7 @@ fn started_uploads_end_with_their_outcome_even_when_the_client_is_gone() {
 fn two_hundred_and_fifty_six_started_uploads_wait_side_by_side() {
     let server = Server::start(|_, stream| {
         std::thread::sleep(Duration::from_millis(500));
-        answer(stream, 200, &[], b"{}")?;
+        answer(stream, 200, &[("ETag", "E")], b"{}")?;
         Ok(Then::KeepAlive)
     })
     .unwrap();

@@ -13,6 +13,7 @@ mod hostile;
 mod in_flight;
 mod kills;
 mod layout;
+mod outcomes;
 mod post_forms;
 mod proxies;
 mod retries;
