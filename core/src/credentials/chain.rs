@@ -1,7 +1,10 @@
 //! Which sources are asked, and in which order; and the one sentence that says why none gave any.
 //!
 //! A source that is not set up is passed over. One that is set up and fails ends the search: going on
-//! would make requests in another's name, of which nobody would know before they are refused.
+//! would make requests in another's name, of which nobody would know before they are refused. For the
+//! same reason a source that has given credentials once is set up, whatever it says later.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::ecs::EcsRole;
 use super::{Credentials, CredentialsProvider, Environment, Secret};
@@ -80,7 +83,11 @@ const OSSUTIL: Source = Source { name: "~/.ossutilconfig", locate: ossutil::loca
 pub(crate) struct Chain {
     settings: Settings,
     sources: &'static [Source],
+    /// Index of the source that gave credentials last, or [`NONE_YET`].
+    gave: AtomicUsize,
 }
+
+const NONE_YET: usize = usize::MAX;
 
 /// What can be said of a chain without asking anyone.
 #[derive(Debug)]
@@ -102,7 +109,7 @@ impl Chain {
             CredentialsSource::Uri => &[URI],
             CredentialsSource::Ossutil => &[OSSUTIL],
         };
-        Chain { settings, sources }
+        Chain { settings, sources, gave: AtomicUsize::new(NONE_YET) }
     }
 
     /// Looks without asking anyone, so that what is known to fail does so when the client is made.
@@ -128,11 +135,15 @@ impl Chain {
 impl CredentialsProvider for Chain {
     fn provide(&self) -> Result<Credentials> {
         let mut tried = Vec::new();
-        for source in self.sources {
+        for (index, source) in self.sources.iter().enumerate() {
             match (source.locate)(&self.settings).and_then(Found::ask) {
                 Ok(credentials) => {
                     tracing::debug!(source = source.name, "credentials obtained");
+                    self.gave.store(index, Ordering::Relaxed);
                     return Ok(credentials);
+                }
+                Err(Miss::Absent(why)) if self.gave.load(Ordering::Relaxed) == index => {
+                    note(&mut tried, source, Miss::Failed(gone(&why)))?;
                 }
                 Err(miss) => note(&mut tried, source, miss)?,
             }
@@ -162,6 +173,11 @@ fn note(tried: &mut Vec<String>, source: &Source, miss: Miss) -> Result<()> {
             })
         }
     }
+}
+
+fn gone(why: &str) -> Error {
+    Error::credentials(format!("gave credentials before, and now none: {why}"))
+        .with_hint("Set it up again; to let another source take its place, make a new client")
 }
 
 fn nothing(tried: &[String]) -> Error {

@@ -99,6 +99,36 @@ fn a_source_that_is_set_up_and_fails_ends_the_search() {
 }
 
 #[test]
+fn no_other_source_takes_the_place_of_one_that_gave_credentials() {
+    let home = TempDir::new();
+    home.write(".ossutilconfig", "[Credentials]\naccessKeyID=ossutil\naccessKeySecret=s\n");
+    let imds = metadata();
+    let environment = Environment::of(&[], Some(home.path()));
+    let chain = chain(Settings { metadata_endpoint: Some(imds.url()), ..settings(environment) });
+    assert_eq!(chain.provide().unwrap().access_key_id(), "STS.ecs");
+    drop(imds);
+    for _ in 0..2 {
+        let error = chain.provide().unwrap_err();
+        assert!(error.message().starts_with("ECS RAM role: gave credentials before"), "{error}");
+        assert!(error.hint().unwrap().contains("new client"), "{error}");
+    }
+}
+
+#[test]
+fn a_source_that_comes_back_is_taken_again() {
+    let home = TempDir::new();
+    let ini = "[Credentials]\naccessKeyID=ossutil\naccessKeySecret=s\n";
+    let file = home.write(".ossutilconfig", ini);
+    let no_ecs = ("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true");
+    let chain = chain(settings(Environment::of(&[no_ecs], Some(home.path()))));
+    assert!(chain.provide().is_ok());
+    std::fs::remove_file(&file).unwrap();
+    assert!(chain.provide().is_err());
+    home.write(".ossutilconfig", ini);
+    assert_eq!(chain.provide().unwrap().access_key_id(), "ossutil");
+}
+
+#[test]
 fn half_a_pair_is_told_when_the_client_is_made() {
     for (given, missing) in [(OSS[0], OSS[1]), (OSS[1], OSS[0]), (CLOUD[0], CLOUD[1])] {
         let error = chain(settings(Environment::of(&[given], None))).settle().unwrap_err();

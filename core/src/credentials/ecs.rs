@@ -18,6 +18,9 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 const ENDPOINT: &str = "http://100.100.100.200";
 const ROLES: &str = "/latest/meta-data/ram/security-credentials/";
 
+/// Some networks take every connection, so that something seems to be there.
+const NO_INSTANCE: &str = "If this is no ECS instance, set ALIBABA_CLOUD_ECS_METADATA_DISABLED to true";
+
 /// Asks by the metadata service's second version, and by the first unless that is disabled.
 #[derive(Clone, Debug)]
 pub(super) struct EcsRole {
@@ -33,6 +36,14 @@ enum Trouble {
     /// There is no metadata service, so this is no ECS instance.
     NotHere(String),
     Failed(Error),
+}
+
+/// How the metadata service is to be asked.
+struct Access {
+    /// The second version's session token; none where only the first version answers.
+    token: Option<Secret>,
+    /// Whether the service has answered at all, be it with a refusal.
+    answered: bool,
 }
 
 impl EcsRole {
@@ -58,15 +69,15 @@ impl EcsRole {
     }
 
     fn obtain(&self) -> std::result::Result<Credentials, Trouble> {
-        let token = self.token()?;
+        let mut access = self.access()?;
         let name = match &self.name {
             Some(name) => name.clone(),
-            None => self.role_name(token.as_ref())?,
+            None => self.role_name(&mut access)?,
         };
         if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._@".contains(&byte)) {
             return Err(Trouble::Failed(Error::credentials(format!("`{name}` is not a RAM role's name"))));
         }
-        let answer = self.get(&format!("{ROLES}{name}"), token.as_ref())?;
+        let answer = self.get(&format!("{ROLES}{name}"), &mut access)?;
         if answer.status == 404 {
             let message = format!("the instance has no RAM role `{name}`");
             return Err(Trouble::Failed(Error::credentials(message)));
@@ -83,9 +94,8 @@ impl EcsRole {
         answer.credentials().map_err(about)
     }
 
-    /// The second version's session token; none where only the first version answers.
-    fn token(&self) -> std::result::Result<Option<Secret>, Trouble> {
-        let why = match self.fetch(
+    fn access(&self) -> std::result::Result<Access, Trouble> {
+        let (answered, why) = match self.fetch(
             Method::PUT,
             "/latest/api/token",
             &[(
@@ -97,17 +107,15 @@ impl EcsRole {
             Ok(answer) if answer.status == 200 => {
                 let token = std::str::from_utf8(&answer.body).unwrap_or_default().trim();
                 if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) {
-                    return Ok(Some(Secret::new(token)));
+                    return Ok(Access { token: Some(Secret::new(token)), answered: true });
                 }
-                "an unusable token".to_owned()
+                (true, "an unusable token".to_owned())
             }
-            Ok(answer) => format!("status {}", answer.status),
+            Ok(answer) => (true, format!("status {}", answer.status)),
             // The first version listens at the same place, so there is no point in trying it.
-            Err(failure) if matches!(failure.cause, FailureCause::Connect | FailureCause::ConnectTimeout) => {
-                return Err(self.not_here(failure));
-            }
+            Err(failure) if finds_nobody(&failure) => return Err(self.not_here(&failure)),
             // From a container, answers to the second version can be lost on the way: too many hops.
-            Err(failure) => failure.message,
+            Err(failure) => (false, failure.message),
         };
         if self.v1_disabled {
             let message = format!(
@@ -115,11 +123,11 @@ impl EcsRole {
             );
             return Err(Trouble::Failed(Error::credentials(message)));
         }
-        Ok(None)
+        Ok(Access { token: None, answered })
     }
 
-    fn role_name(&self, token: Option<&Secret>) -> std::result::Result<String, Trouble> {
-        let answer = self.get(ROLES, token)?;
+    fn role_name(&self, access: &mut Access) -> std::result::Result<String, Trouble> {
+        let answer = self.get(ROLES, access)?;
         if answer.status == 404 {
             return Err(Trouble::NotHere("the ECS instance has no RAM role".to_owned()));
         }
@@ -131,9 +139,20 @@ impl EcsRole {
         Ok(name)
     }
 
-    fn get(&self, path: &str, token: Option<&Secret>) -> std::result::Result<Fetched, Trouble> {
-        let header = token.map(|token| ("x-aliyun-ecs-metadata-token", token.expose()));
-        self.fetch(Method::GET, path, header.as_slice()).map_err(|failure| self.not_here(failure))
+    fn get(&self, path: &str, access: &mut Access) -> std::result::Result<Fetched, Trouble> {
+        let header = access.token.as_ref().map(|token| ("x-aliyun-ecs-metadata-token", token.expose()));
+        match self.fetch(Method::GET, path, header.as_slice()) {
+            Ok(answer) => {
+                access.answered = true;
+                Ok(answer)
+            }
+            Err(failure) if finds_nobody(&failure) && !access.answered => Err(self.not_here(&failure)),
+            // Somebody is there and in trouble: another identity must not step in for the role.
+            Err(failure) => {
+                let message = format!("the metadata service at {} fails: {}", self.host(), failure.message);
+                Err(Trouble::Failed(Error::credentials(message).with_hint(NO_INSTANCE)))
+            }
+        }
     }
 
     fn fetch(
@@ -158,10 +177,18 @@ impl EcsRole {
         )
     }
 
-    fn not_here(&self, failure: Failure) -> Trouble {
-        let host = self.endpoint.trim_start_matches("http://");
+    fn not_here(&self, failure: &Failure) -> Trouble {
+        let host = self.host();
         Trouble::NotHere(format!("the metadata service at {host} cannot be reached: {}", failure.message))
     }
+
+    fn host(&self) -> &str {
+        self.endpoint.trim_start_matches("http://")
+    }
+}
+
+fn finds_nobody(failure: &Failure) -> bool {
+    matches!(failure.cause, FailureCause::Connect | FailureCause::ConnectTimeout)
 }
 
 fn expect_success(answer: &Fetched, what: &str) -> Result<()> {
@@ -194,6 +221,9 @@ pub(super) fn locate(settings: &Settings) -> std::result::Result<Found, Miss> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
     use super::*;
     use crate::credentials::Environment;
     use crate::credentials::testing::{ECS_ANSWER, Request, Stub, settings};
@@ -253,6 +283,50 @@ mod tests {
         let error = role(&stub, &[("ALIBABA_CLOUD_IMDSV1_DISABLED", "TRUE")]).provide().unwrap_err();
         assert!(error.message().contains("ALIBABA_CLOUD_IMDSV1_DISABLED"), "{error}");
         assert_eq!(stub.requests().len(), 1);
+    }
+
+    /// Each connection gets one of the answers, and after the last nobody listens any more. An empty one
+    /// closes the connection without a word.
+    fn metadata_that_ends_after(answers: &'static [&'static str]) -> EcsRole {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let mut listener = Some(listener);
+            for (index, answer) in answers.iter().enumerate() {
+                let mut stream = listener.as_ref().unwrap().accept().unwrap().0;
+                let mut head = [0; 4096];
+                let _ = stream.read(&mut head);
+                if index + 1 == answers.len() {
+                    listener = None;
+                }
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        let settings = Settings { metadata_endpoint: Some(endpoint), ..settings(Environment::of(&[], None)) };
+        EcsRole::new(&settings, None)
+    }
+
+    const TOKEN: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\ntok";
+    const REFUSAL: &str = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    const NAME: &str = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\nconnection: close\r\n\r\nr";
+    const CUT: &str = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\nconnection: close\r\n\r\nr";
+
+    #[test]
+    fn a_service_that_breaks_off_is_a_failure_and_no_absence() {
+        let scripts: [&[&str]; 6] =
+            [&[TOKEN], &[TOKEN, ""], &[TOKEN, CUT], &[TOKEN, NAME], &[REFUSAL], &["", ""]];
+        for script in scripts {
+            let Err(Miss::Failed(error)) = metadata_that_ends_after(script).ask() else {
+                panic!("{script:?} is taken for an absence");
+            };
+            assert!(error.message().contains(" fails: "), "{script:?}: {error}");
+            assert!(error.hint().unwrap().contains("ECS_METADATA_DISABLED"), "{script:?}");
+        }
+    }
+
+    #[test]
+    fn where_nothing_was_ever_answered_a_failure_to_connect_is_absence() {
+        assert!(matches!(metadata_that_ends_after(&[""]).ask(), Err(Miss::Absent(_))));
     }
 
     #[test]
