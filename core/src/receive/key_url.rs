@@ -8,6 +8,8 @@
 const HOST: &str = "gosspublic.alicdn.com/";
 /// The key that OSS signs with at present; its URL as path below the host.
 const WELL_KNOWN: &str = "callback_pub_key_v1.pem";
+const WELL_KNOWN_START: &str = "callback_pub_key_v";
+const WELL_KNOWN_END: &str = ".pem";
 const MAX_PATH: usize = 256;
 
 /// A key URL that passed the rule. There is no other way to make one.
@@ -42,6 +44,14 @@ impl<'a> OfficialUrl<'a> {
         self.path == WELL_KNOWN
     }
 
+    /// Whether the name is that of OSS's present key, or of one that would follow it: OSS has not said how
+    /// it will name those, but `v1` has a meaning.
+    pub(super) fn is_likely(&self) -> bool {
+        let version =
+            self.path.strip_prefix(WELL_KNOWN_START).and_then(|rest| rest.strip_suffix(WELL_KNOWN_END));
+        version.is_some_and(|version| matches!(version.as_bytes(), [b'1'..=b'9']))
+    }
+
     /// Where to fetch from: by https whatever was named, unless `as_named`.
     pub(super) fn fetch_url(&self, as_named: bool) -> String {
         let scheme = if as_named { self.scheme } else { "https" };
@@ -72,6 +82,27 @@ mod tests {
                 .unwrap()
                 .is_well_known()
         );
+    }
+
+    #[test]
+    fn the_names_that_are_likely_official_are_nine() {
+        let likely = |path: &str| {
+            OfficialUrl::check(&format!("https://gosspublic.alicdn.com/{path}")).unwrap().is_likely()
+        };
+        for digit in 1..=9 {
+            assert!(likely(&format!("callback_pub_key_v{digit}.pem")), "{digit}");
+        }
+        for path in [
+            "callback_pub_key_v0.pem",
+            "callback_pub_key_v10.pem",
+            "callback_pub_key_v.pem",
+            "callback_pub_key_v2",
+            "callback_pub_key_va.pem",
+            "x/callback_pub_key_v2.pem",
+            "callback_pub_key_v2.pem.pem",
+        ] {
+            assert!(!likely(path), "{path}");
+        }
     }
 
     #[test]

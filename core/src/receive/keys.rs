@@ -2,7 +2,8 @@
 //!
 //! A stranger chooses the key URL of every request, so nothing here grows or works without bound: a few
 //! keys and a few failures are remembered, one URL is fetched once at a time, and a minute sees only so
-//! many fetches.
+//! many fetches. Nor may a stranger crowd out OSS: a key that has verified a signature makes room for no
+//! key that has not, and URLs that are likely OSS's own have fetches that no other URL can use up.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -20,12 +21,19 @@ pub const OFFICIAL_KEY_PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
     C0fTXv+nvlmklvkcolvpvXLTjaxUHR3W9LXxQ2EHXAJfCB+6H2YF1k8CAwEAAQ==\n\
     -----END PUBLIC KEY-----\n";
 
-/// Keys and failures that are remembered, each.
-const REMEMBERED: usize = 16;
+/// Keys that are remembered before they have verified anything.
+const UNPROVEN: usize = 16;
+/// Keys that are remembered as they have verified a signature. OSS has one; two, while it is replaced.
+const PROVEN: usize = 8;
 /// How long a failure stands before the URL is tried again.
 const FAILURE_STANDS: Duration = Duration::from_secs(30);
-/// Fetches in one minute, of all URLs together.
-const FETCHES_PER_MINUTE: usize = 30;
+/// Fetches in one minute of URLs that are likely OSS's own: there are nine such names in two schemes, and
+/// a failure stands for half a minute.
+const LIKELY_FETCHES: usize = 36;
+/// Fetches in one minute of all other URLs together.
+const OTHER_FETCHES: usize = 12;
+/// Failures that are remembered: none is forgotten while it stands.
+const FAILURES: usize = LIKELY_FETCHES + OTHER_FETCHES;
 /// Of one fetch by HTTP: OSS itself waits 5 s for the answer to its callback.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a call waits for another's fetch of the same URL.
@@ -107,15 +115,37 @@ pub(super) struct KeyStore {
     failure_stands: Duration,
 }
 
+type Known = (String, Arc<PublicKey>);
+
 #[derive(Default)]
 struct State {
-    /// Most recently used first.
-    keys: VecDeque<(String, Arc<PublicKey>)>,
+    /// Those that have verified a signature, most recently used first.
+    proven: VecDeque<Known>,
+    /// The others, most recently used first.
+    unproven: VecDeque<Known>,
     /// Newest first.
     failures: VecDeque<(String, Instant, Failure)>,
     in_flight: Vec<String>,
-    /// When the fetches of the last minute were made, oldest first.
-    fetches: VecDeque<Instant>,
+    likely_fetches: Budget<LIKELY_FETCHES>,
+    other_fetches: Budget<OTHER_FETCHES>,
+}
+
+/// When the fetches of the last minute were made, oldest first; at most `N`.
+#[derive(Default)]
+struct Budget<const N: usize>(VecDeque<Instant>);
+
+impl<const N: usize> Budget<N> {
+    /// Whether one more may be made now; it is counted.
+    fn take(&mut self, now: Instant) -> bool {
+        while self.0.front().is_some_and(|at| now.duration_since(*at) >= Duration::from_secs(60)) {
+            self.0.pop_front();
+        }
+        let free = self.0.len() < N;
+        if free {
+            self.0.push_back(now);
+        }
+        free
+    }
 }
 
 #[derive(Clone)]
@@ -154,8 +184,9 @@ impl KeyStore {
         if self.built_in && url.is_well_known() {
             return built_in();
         }
+        let likely = url.is_likely();
         let url = url.fetch_url(self.scheme_as_named);
-        let Some(flight) = self.take_off(&url)? else { return Ok(self.remembered(&url)?) };
+        let Some(flight) = self.take_off(&url, likely)? else { return Ok(self.remembered(&url)?) };
         let outcome = judge(&url, self.fetch(&url));
         flight.land(&outcome);
         Ok(outcome?)
@@ -167,13 +198,22 @@ impl KeyStore {
         if self.built_in && url.is_well_known() {
             return built_in().map(Look::Known);
         }
+        let likely = url.is_likely();
         let url = url.fetch_url(self.scheme_as_named);
-        let turn = self.lock().turn(&url, self.failure_stands)?;
+        let turn = self.lock().turn(&url, likely, self.failure_stands)?;
         Ok(match turn {
             Turn::Known => Look::Known(self.remembered(&url)?),
             Turn::Mine => Look::Fetch(url),
             Turn::Others => Look::InFlight(url),
         })
+    }
+
+    /// Says that the key behind a URL has verified a signature.
+    pub(super) fn prove(&self, url: OfficialUrl<'_>) {
+        if self.built_in && url.is_well_known() {
+            return;
+        }
+        self.lock().prove(&url.fetch_url(self.scheme_as_named));
     }
 
     /// Ends a fetch that [`look`](Self::look) has begun.
@@ -194,11 +234,11 @@ impl KeyStore {
     }
 
     /// `None` if the key is there by now; a flight if it is this call's turn to fetch it.
-    fn take_off(&self, url: &str) -> Result<Option<Flight<'_>>, Failure> {
+    fn take_off(&self, url: &str, likely: bool) -> Result<Option<Flight<'_>>, Failure> {
         let deadline = Instant::now() + LONGEST_WAIT;
         let mut state = self.lock();
         loop {
-            match state.turn(url, self.failure_stands)? {
+            match state.turn(url, likely, self.failure_stands)? {
                 Turn::Known => return Ok(None),
                 Turn::Mine => return Ok(Some(Flight { store: self, url: url.to_owned() })),
                 Turn::Others => {}
@@ -212,14 +252,8 @@ impl KeyStore {
     }
 
     fn remembered(&self, url: &str) -> Result<Arc<PublicKey>, Failure> {
-        let mut state = self.lock();
-        let found = state.keys.iter().position(|(known, _)| known == url);
-        let Some(entry) = found.and_then(|index| state.keys.remove(index)) else {
-            return Err(Failure::unavailable("too many different keys are in use at once"));
-        };
-        let key = entry.1.clone();
-        state.keys.push_front(entry);
-        Ok(key)
+        let gone = || Failure::unavailable("too many different keys are in use at once");
+        self.lock().used(url).ok_or_else(gone)
     }
 
     /// A panic of the user's fetcher leaves the state sound: it is never called under the lock.
@@ -245,9 +279,9 @@ enum Turn {
 
 impl State {
     /// Whose turn it is to fetch a key, if anybody's. `Mine` is noted as in flight.
-    fn turn(&mut self, url: &str, failure_stands: Duration) -> Result<Turn, Failure> {
+    fn turn(&mut self, url: &str, likely: bool, failure_stands: Duration) -> Result<Turn, Failure> {
         let now = Instant::now();
-        if self.keys.iter().any(|(known, _)| known == url) {
+        if self.proven.iter().chain(&self.unproven).any(|(known, _)| known == url) {
             return Ok(Turn::Known);
         }
         let recent = |at: &Instant| now.duration_since(*at) < failure_stands;
@@ -257,23 +291,47 @@ impl State {
         if self.in_flight.iter().any(|other| other == url) {
             return Ok(Turn::Others);
         }
-        self.count_fetch(now)?;
-        self.in_flight.push(url.to_owned());
-        Ok(Turn::Mine)
-    }
-
-    fn count_fetch(&mut self, now: Instant) -> Result<(), Failure> {
-        while self.fetches.front().is_some_and(|at| now.duration_since(*at) >= Duration::from_secs(60)) {
-            self.fetches.pop_front();
-        }
-        if self.fetches.len() >= FETCHES_PER_MINUTE {
+        if !(if likely { self.likely_fetches.take(now) } else { self.other_fetches.take(now) }) {
             return Err(Failure::unavailable(
                 "requests name too many different keys; no more are fetched this minute",
             ));
         }
-        self.fetches.push_back(now);
-        Ok(())
+        self.in_flight.push(url.to_owned());
+        Ok(Turn::Mine)
     }
+
+    /// The key that is remembered for a URL, from now on the most recently used of its kind.
+    fn used(&mut self, url: &str) -> Option<Arc<PublicKey>> {
+        for keys in [&mut self.proven, &mut self.unproven] {
+            if let Some(entry) = take_out(keys, url) {
+                let key = entry.1.clone();
+                keys.push_front(entry);
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// The URL is not signed, so that one key may prove several. Those that are too many are not forgotten
+    /// at once, but stand back among the unproven.
+    fn prove(&mut self, url: &str) {
+        let Some(entry) = take_out(&mut self.unproven, url) else { return };
+        self.proven.push_front(entry);
+        if self.proven.len() > PROVEN
+            && let Some(oldest) = self.proven.pop_back()
+        {
+            self.learn(oldest);
+        }
+    }
+
+    fn learn(&mut self, entry: Known) {
+        self.unproven.push_front(entry);
+        self.unproven.truncate(UNPROVEN);
+    }
+}
+
+fn take_out(keys: &mut VecDeque<Known>, url: &str) -> Option<Known> {
+    keys.iter().position(|(known, _)| known == url).and_then(|index| keys.remove(index))
 }
 
 /// A fetch under way. Dropping it, be it by a panic of the fetcher, lets the next caller try.
@@ -287,13 +345,10 @@ impl Flight<'_> {
         let mut state = self.store.lock();
         state.failures.retain(|(url, ..)| *url != self.url);
         match outcome {
-            Ok(key) => {
-                state.keys.push_front((self.url.clone(), key.clone()));
-                state.keys.truncate(REMEMBERED);
-            }
+            Ok(key) => state.learn((self.url.clone(), key.clone())),
             Err(failure) => {
                 state.failures.push_front((self.url.clone(), Instant::now(), failure.clone()));
-                state.failures.truncate(REMEMBERED);
+                state.failures.truncate(FAILURES);
             }
         }
     }

@@ -302,7 +302,10 @@ impl CallbackVerifier {
             pending => return Ok(Some(pending)),
         };
         match key.signed_md5(&signature) {
-            Some(signed) if signed == digest => Ok(None),
+            Some(signed) if signed == digest => {
+                store.prove(official);
+                Ok(None)
+            }
             signed => Err(wrong_signature(request, signed, "the key that the request names")),
         }
     }

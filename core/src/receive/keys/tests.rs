@@ -97,36 +97,99 @@ fn what_is_not_a_key_is_told_from_a_failed_fetch() {
     }
 }
 
+fn text(index: usize) -> String {
+    format!("https://gosspublic.alicdn.com/{index}.pem")
+}
+
 #[test]
 fn memory_and_fetches_are_bounded_whatever_urls_come() {
     let (store, count) =
         counting(|url| if url.contains("good") { Ok(OFFICIAL_KEY_PEM.into()) } else { Err("404") });
     store.key(url("https://gosspublic.alicdn.com/good")).unwrap();
     for index in 0..200 {
-        let text = format!("https://gosspublic.alicdn.com/{index}.pem");
-        assert!(store.key(url(&text)).is_err());
+        assert!(store.key(url(&text(index))).is_err());
+        let likely = format!("http://gosspublic.alicdn.com/callback_pub_key_v{}.pem", 2 + index % 8);
+        assert!(store.key(url(&likely)).is_err());
     }
-    assert_eq!(count.load(Ordering::SeqCst), FETCHES_PER_MINUTE);
+    assert_eq!(count.load(Ordering::SeqCst), OTHER_FETCHES + 8);
     assert!(store.key(url("https://gosspublic.alicdn.com/good")).is_ok(), "failures push out no key");
     let state = store.lock();
-    assert!(state.failures.len() <= REMEMBERED && state.in_flight.is_empty());
-    assert!(state.fetches.len() <= FETCHES_PER_MINUTE);
+    assert!(state.failures.len() <= FAILURES && state.in_flight.is_empty());
+    assert!(state.other_fetches.0.len() == OTHER_FETCHES && state.likely_fetches.0.len() == 8);
+}
+
+#[test]
+fn the_next_official_key_is_fetched_however_many_others_are_asked_for() {
+    let store =
+        store(|url: &str| if url.ends_with("key_v2.pem") { Ok(OFFICIAL_KEY_PEM.into()) } else { Err("404") });
+    for index in 0..200 {
+        assert!(store.key(url(&text(index))).is_err());
+    }
+    assert!(store.key(url(OTHER)).is_ok());
+}
+
+#[test]
+fn likely_names_have_a_limit_of_their_own() {
+    let (mut store, count) = counting(|_| Err("404"));
+    store.failure_stands = Duration::ZERO;
+    for _ in 0..100 {
+        assert!(store.key(url(OTHER)).is_err());
+    }
+    assert_eq!(count.load(Ordering::SeqCst), LIKELY_FETCHES);
+}
+
+#[test]
+fn a_budget_is_free_again_after_a_minute() {
+    let mut budget = Budget::<2>::default();
+    let start = Instant::now();
+    assert!(budget.take(start) && budget.take(start + Duration::from_secs(30)));
+    assert!(!budget.take(start + Duration::from_secs(59)));
+    assert!(budget.take(start + Duration::from_secs(60)) && !budget.take(start + Duration::from_secs(60)));
+}
+
+/// Learns keys without fetching, as the fetches of a minute do not suffice to fill the memory.
+fn learn(store: &KeyStore, indices: std::ops::Range<usize>) {
+    let key = built_in().unwrap();
+    indices.for_each(|index| store.lock().learn((text(index), key.clone())));
+}
+
+fn knows(store: &KeyStore, index: usize) -> bool {
+    store.lock().used(&text(index)).is_some()
 }
 
 #[test]
 fn the_key_used_longest_ago_makes_room() {
-    let (store, count) = counting(|_| Ok::<_, String>(OFFICIAL_KEY_PEM.into()));
-    let text = |index: usize| format!("https://gosspublic.alicdn.com/{index}.pem");
-    for index in 0..REMEMBERED {
-        store.key(url(&text(index))).unwrap();
+    let store = store(|_: &str| Err("no network"));
+    learn(&store, 0..UNPROVEN);
+    assert!(knows(&store, 0));
+    learn(&store, UNPROVEN..UNPROVEN + 1);
+    assert!(knows(&store, 0), "0 was used lately and is still there");
+    assert!(!knows(&store, 1));
+    assert!(knows(&store, 2));
+}
+
+#[test]
+fn a_key_that_has_verified_a_signature_makes_room_for_no_other() {
+    let store = store(|_: &str| Err("no network"));
+    learn(&store, 0..1);
+    store.prove(url(&text(0)));
+    learn(&store, 1..1000);
+    assert!(knows(&store, 0));
+    assert_eq!(store.lock().unproven.len(), UNPROVEN);
+    store.prove(url(&text(1)));
+    assert_eq!(store.lock().proven.len(), 1, "what is not known proves nothing");
+}
+
+#[test]
+fn proven_keys_are_bounded_too_and_the_oldest_stands_back() {
+    let store = store(|_: &str| Err("no network"));
+    for index in 0..=PROVEN {
+        learn(&store, index..index + 1);
+        store.prove(url(&text(index)));
     }
-    store.key(url(&text(0))).unwrap();
-    store.key(url(&text(REMEMBERED))).unwrap();
-    assert_eq!(count.load(Ordering::SeqCst), REMEMBERED + 1);
-    store.key(url(&text(0))).unwrap();
-    assert_eq!(count.load(Ordering::SeqCst), REMEMBERED + 1, "0 was used lately and is still there");
-    store.key(url(&text(1))).unwrap();
-    assert_eq!(count.load(Ordering::SeqCst), REMEMBERED + 2);
+    let state = store.lock();
+    assert_eq!(state.proven.len(), PROVEN);
+    assert_eq!(state.unproven.iter().map(|(url, _)| url.clone()).collect::<Vec<_>>(), [text(0)]);
 }
 
 #[test]

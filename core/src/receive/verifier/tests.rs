@@ -239,6 +239,33 @@ fn a_failure_names_the_accident_behind_it() {
 }
 
 #[test]
+fn forged_requests_do_not_push_out_a_key_that_has_verified() {
+    let (oss, fetches) = (Oss::new("oss_like"), Arc::new(AtomicUsize::new(0)));
+    let (pem, counter) = (oss.pem().into_bytes(), fetches.clone());
+    let fetch = move |_: &str| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Ok::<_, String>(pem.clone())
+    };
+    let verifier = CallbackVerifier::builder().fetch_key(fetch).build().unwrap();
+    let verify = |name: &str, body: &[u8]| {
+        let key_url = STANDARD.encode(format!("https://gosspublic.alicdn.com/{name}.pem"));
+        let headers = [("authorization", oss.sign("/cb", b"object=k")), ("x-oss-pub-key-url", key_url)];
+        verifier.verify("POST", "/cb", headers, body)
+    };
+    assert!(verify("new", b"object=k").is_ok());
+    for index in 1..=9 {
+        assert_eq!(reason(verify(&format!("callback_pub_key_v{index}"), b"object=l")), "wrong_signature");
+    }
+    for index in 0..100 {
+        assert!(verify(&index.to_string(), b"object=l").is_err());
+    }
+    let before = fetches.load(Ordering::SeqCst);
+    assert!(before > 16, "{before} keys push out none");
+    assert!(verify("new", b"object=k").is_ok());
+    assert_eq!(fetches.load(Ordering::SeqCst), before);
+}
+
+#[test]
 fn the_content_type_decides_how_a_body_is_read_unless_a_template_does() {
     let oss = Oss::new("oss_like");
     let verify = |verifier: &CallbackVerifier, content_type: &str, body: &[u8]| {
