@@ -48,6 +48,7 @@ impl Layout {
             check_separable(parts)
                 .map_err(|why| format!("cannot be read backwards in field `{name}`: {why}"))?;
         }
+        check_names(&layout)?;
         Ok(Layout { fields: layout })
     }
 
@@ -176,6 +177,37 @@ fn split_marked(text: &str) -> Vec<Part> {
     parts
 }
 
+/// Nobody could say which of two fields of one name holds what. Two that hold the same do no harm, nor do
+/// constants.
+fn check_names(layout: &[(String, Vec<Part>)]) -> Result<(), String> {
+    for (index, (name, parts)) in layout.iter().enumerate() {
+        let earlier = layout.iter().take(index).filter(|(other, _)| other == name);
+        let variable = |parts: &[Part]| parts.iter().any(Part::is_variable);
+        for (_, other) in earlier {
+            if other != parts && (variable(other) || variable(parts)) {
+                let (first, second) = (written(other), written(parts));
+                return Err(format!(
+                    "gives the field `{name}` twice, as `{first}` and as `{second}`; give each a name of its \
+                     own, in the callback too, such as `{name}` and `{name}2`"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The parts as a template has them.
+fn written(parts: &[Part]) -> String {
+    let mut text = String::new();
+    for part in parts {
+        match part {
+            Part::Literal(literal) => text.push_str(literal),
+            Part::Variable(name) => text.extend(["${", name, "}"]),
+        }
+    }
+    text
+}
+
 /// Of several variables in one field, all but the last must end where the literal after them begins:
 /// true of numbers before anything that is no digit, never of text that a stranger chose.
 fn check_separable(parts: &[Part]) -> Result<(), String> {
@@ -296,6 +328,29 @@ mod tests {
         ] {
             assert!(Layout::new(template, body_type).is_err(), "{template}");
         }
+    }
+
+    #[test]
+    fn a_field_that_is_given_twice_is_named_when_the_template_is_read() {
+        let error = |template: &str, body_type| Layout::new(template, body_type).unwrap_err();
+        let expected = "gives the field `tag` twice, as `${x:a}` and as `${x:b}`; give each a name of its own, \
+                        in the callback too, such as `tag` and `tag2`";
+        assert_eq!(error("tag=${x:a}&n=1&tag=${x:b}", BodyType::Form), expected);
+        assert_eq!(error("tag=${x:a}&t%61g=${x:b}", BodyType::Form), expected);
+        assert_eq!(error(r#"{"tag":${x:a},"tag":${x:b}}"#, BodyType::Json), expected);
+        assert!(error(r#"{"t":{"a":${x:a}},"t":{"a":"1"}}"#, BodyType::Json).contains("`t.a` twice"));
+        assert!(error("tag=${x:a}&tag=b-${x:a}", BodyType::Form).contains("`b-${x:a}`"));
+        assert!(error("tag=1&tag=${x:a}", BodyType::Form).contains("as `1` and as `${x:a}`"));
+    }
+
+    #[test]
+    fn fields_of_one_name_that_cannot_disagree_are_taken() {
+        let twice = "a=${etag}&a=${etag}&c=1&c=2";
+        assert_eq!(read(twice, "a=1&a=1&c=1&c=2", BodyType::Form), pairs(&[("etag", "1")]));
+        let list = r#"["${x:a}","${x:b}"]"#;
+        let template = format!("{{\"l\":{list}}}");
+        let wanted = [("x:a", "1"), ("x:b", "2")];
+        assert_eq!(read(&template, r#"{"l":["1","2"]}"#, BodyType::Json), pairs(&wanted));
     }
 
     #[test]
