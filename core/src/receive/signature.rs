@@ -102,6 +102,7 @@ mod tests {
     fn the_path_is_decoded_once_and_the_query_not_at_all() {
         assert_eq!(string_to_sign("/a%252Fb%3F?q=%41+b", b"x=1\r\n"), b"/a%2Fb??q=%41+b\nx=1\r\n");
         assert_eq!(string_to_sign("/a+b", b""), b"/a+b\n");
+        assert_eq!(string_to_sign("/?a=1?b", b""), b"/?a=1?b\n");
         assert_eq!(string_to_sign("/cb?", b"\xff"), b"/cb?\n\xff");
         assert_eq!(string_to_sign("/%zz%", b""), b"/%zz%\n");
         assert_eq!(string_to_sign("", b""), b"\n");

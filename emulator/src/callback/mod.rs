@@ -28,7 +28,7 @@ pub(crate) use failure::Failure;
 pub(crate) use fire::fire;
 pub use key::{SigningKey, SigningKeyError};
 pub use observer::{CallbackAttempt, CallbackObserver};
-pub(crate) use prepare::{Prepared, prepare};
+pub(crate) use prepare::{Prepared, prepare, refusal};
 
 /// What is known of a finished upload.
 #[derive(Clone, Debug)]

@@ -56,7 +56,8 @@ async fn check_hosts(config: &CallbackConfig, parameters: &Parameters) -> Result
     Ok(())
 }
 
-fn refusal(rejection: Rejection) -> OssError {
+/// OSS's answer to parameters that it does not take.
+pub(crate) fn refusal(rejection: Rejection) -> OssError {
     if let Some(detail) = rejection.detail() {
         tracing::debug!(ec = rejection.ec, "callback refused: {} {detail}", rejection.argument_name);
     }

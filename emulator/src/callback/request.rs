@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use md5::{Digest, Md5};
 use oss_callback::callback::CallbackUrl;
-use percent_encoding::percent_decode_str;
+use oss_callback::receive::signature::string_to_sign;
 
 use super::{CallbackConfig, Prepared, UploadFacts};
 
@@ -74,32 +74,5 @@ impl Request {
         bytes.extend_from_slice(b"\r\n\r\n");
         bytes.extend_from_slice(&self.body);
         bytes
-    }
-}
-
-/// What OSS signs: the path decoded once (a `+` stays), the query as it is sent, a line feed and the body.
-/// (OSS, Callback, "Verify the signature of callback requests")
-pub(super) fn string_to_sign(target: &str, body: &[u8]) -> Vec<u8> {
-    let (path, query) =
-        target.split_at_checked(target.find('?').unwrap_or(target.len())).unwrap_or((target, ""));
-    let mut text: Vec<u8> = percent_decode_str(path).collect();
-    text.extend_from_slice(query.as_bytes());
-    text.push(b'\n');
-    text.extend_from_slice(body);
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_string_to_sign_decodes_the_path_once_and_leaves_the_query() {
-        let signed = |target: &str| String::from_utf8(string_to_sign(target, b"bucket=b")).unwrap();
-        assert_eq!(signed("/%e4%bd%a0/a%2Fb+c?d=%20+"), "/你/a/b+c?d=%20+\nbucket=b");
-        assert_eq!(signed("/a%252Fb/../c"), "/a%2Fb/../c\nbucket=b");
-        assert_eq!(signed("/cb?"), "/cb?\nbucket=b");
-        assert_eq!(signed("/?a=1?b"), "/?a=1?b\nbucket=b");
-        assert_eq!(signed("/"), "/\nbucket=b");
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use oss_callback::callback::check::{Parameter, one_place};
 
 use super::{Exchange, file_already_exists};
 use crate::callback::{self, Outcome, Prepared, UploadFacts};
@@ -41,22 +42,15 @@ impl Exchange {
         Ok(reply)
     }
 
-    /// Checks the callback's parameters; nothing is stored yet. Each may come as a header or in the query
-    /// but not as both (EC 0007-00000027).
+    /// Checks the callback's parameters; nothing is stored yet. Each may come as a header or in the query,
+    /// but not as both.
     pub(super) async fn prepare_callback(&self) -> Result<Option<Prepared>, OssError> {
-        let value = |header: &'static str, name: &'static str| match (
-            self.request.header(header),
-            self.request.query.get(name),
-        ) {
-            (Some(_), Some(_)) => Err(OssError::invalid_argument(format!(
-                "Either the {name} query string parameter or the {header} header should be specified, \
-                 not both."
-            ))
-            .with_ec("0007-00000027")),
-            (header, query) => Ok(header.or(query)),
+        let value = |parameter: Parameter| {
+            let header = self.request.header(parameter.header_name());
+            one_place(parameter, header, self.request.query.get(parameter.query_name()))
+                .map_err(callback::refusal)
         };
-        let callback = value("x-oss-callback", "callback")?;
-        let variables = value("x-oss-callback-var", "callback-var")?;
+        let (callback, variables) = (value(Parameter::Callback)?, value(Parameter::Vars)?);
         callback::prepare(&self.shared.callback, callback, variables).await
     }
 

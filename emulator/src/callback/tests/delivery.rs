@@ -1,6 +1,7 @@
 //! What goes out when a callback is fired, and what comes back when all is well.
 
 use md5::{Digest, Md5};
+use oss_callback::receive::signature::string_to_sign;
 use rsa::pkcs8::DecodePublicKey;
 use rsa::{Pkcs1v15Sign, RsaPublicKey};
 
@@ -8,7 +9,6 @@ use super::server::{Behaviour, Seen, Server, closed_port};
 use super::*;
 use crate::callback::image::samples;
 use crate::callback::key::MD5_DIGEST_INFO;
-use crate::callback::request::string_to_sign;
 
 fn assert_signed(seen: &Seen, key: &SigningKey) {
     let target = seen.line.strip_prefix("POST ").unwrap().strip_suffix(" HTTP/1.1").unwrap();
