@@ -181,3 +181,24 @@ fn a_refused_completion_leaves_the_upload_as_it_was() {
     assert!(matches!(complete(&store, "U", vec![1]), Err(StoreError::NoSuchUpload)));
     assert!(matches!(store.delete_bucket("bkt"), Err(StoreError::BucketNotEmpty)));
 }
+
+#[test]
+fn a_completed_upload_has_ended_even_if_its_files_cannot_be_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(Some(directory.path())).unwrap();
+    store.put_bucket("bkt", None, 0).unwrap();
+    upload(&store, "U", &[(1, "one")]);
+    let accept = |_: &[PartInfo]| Ok::<_, StoreError>((vec![1], meta(3)));
+    // A file where the upload's directory should be: nothing can be removed from it.
+    let sabotage = |_: &mut Draft| {
+        let files = directory.path().join("uploads/U");
+        std::fs::remove_dir_all(&files)?;
+        std::fs::write(&files, "")
+    };
+    let meta = store.complete_upload("bkt", "k", "U", Condition::Any, accept, sabotage).unwrap();
+    assert_eq!(meta.size, 3);
+    assert_eq!(get(&store, "k").unwrap(), "one");
+    assert!(matches!(store.abort_upload("bkt", "k", "U"), Err(StoreError::NoSuchUpload)));
+    store.delete("bkt", "k").unwrap();
+    store.delete_bucket("bkt").unwrap();
+}

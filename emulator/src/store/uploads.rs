@@ -114,10 +114,6 @@ impl Store {
     pub fn abort_upload(&self, bucket: &str, key: &str, id: &str) -> Result<(), StoreError> {
         let mut index = self.lock();
         index.upload(bucket, key, id)?;
-        self.forget_upload(&mut index, bucket, key, id)
-    }
-
-    fn forget_upload(&self, index: &mut Index, bucket: &str, key: &str, id: &str) -> Result<(), StoreError> {
         if let Some(disk) = &self.disk {
             disk.remove_upload(id)?;
         }
@@ -165,7 +161,15 @@ impl Store {
                 return Err(error.into());
             }
         };
-        self.forget_upload(&mut index, bucket, key, id)?;
+        // The object is there for all to see, so the upload has ended whatever becomes of its files.
+        if let Some(disk) = &self.disk
+            && let Err(error) = disk.remove_upload(id)
+        {
+            tracing::warn!(bucket, key, id, %error, "the files of a completed upload could not be removed");
+        }
+        if let Ok(bucket) = index.bucket(bucket) {
+            bucket.uploads.remove(&(key.to_owned(), id.to_owned()));
+        }
         Ok(meta)
     }
 
