@@ -53,6 +53,7 @@ impl Exchange {
         let id = self.query_text("uploadId");
         let (info, mut parts) =
             self.shared.store.upload(self.bucket(), self.key(), &id).map_err(|error| self.refused(error))?;
+        let none_yet = parts.is_empty();
         parts.retain(|part| part.number > marker);
         let truncated = parts.len() > limit;
         parts.truncate(limit);
@@ -66,8 +67,14 @@ impl Exchange {
         xml.leaf("Key", &encoded(self.key(), encode));
         xml.leaf("UploadId", &id);
         xml.leaf("StorageClass", &info.properties.storage_class);
-        xml.number("PartNumberMarker", marker);
-        xml.number("NextPartNumberMarker", parts.last().map_or(0, |part| part.number));
+        if none_yet {
+            // Empty, not 0: so OSS answers of an upload without parts.
+            xml.leaf("PartNumberMarker", "");
+            xml.leaf("NextPartNumberMarker", "");
+        } else {
+            xml.number("PartNumberMarker", marker);
+            xml.number("NextPartNumberMarker", parts.last().map_or(0, |part| part.number));
+        }
         xml.number("MaxParts", limit);
         xml.leaf("IsTruncated", if truncated { "true" } else { "false" });
         for part in &parts {

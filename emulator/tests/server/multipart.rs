@@ -146,6 +146,10 @@ fn part_numbers_and_upload_ids_are_checked() {
 fn parts_and_uploads_are_listed_page_by_page() {
     let emulator = Emulator::builder().start().unwrap();
     let upload = Upload::begin(&emulator);
+    let nothing = call("GET", "bkt", "k").query("uploadId", &upload.id).send(&emulator).text();
+    for name in ["PartNumberMarker", "NextPartNumberMarker"] {
+        assert!(nothing.contains(&format!("<{name}></{name}>")), "without parts it is empty: {nothing}");
+    }
     for number in [1, 5, 9] {
         upload.part(number, b"x");
     }
@@ -154,6 +158,7 @@ fn parts_and_uploads_are_listed_page_by_page() {
         list.query("part-number-marker", marker).send(&emulator)
     };
     let page = list("0");
+    assert_eq!(page.element("PartNumberMarker").as_deref(), Some("0"));
     assert_eq!(
         (page.elements("PartNumber"), page.element("IsTruncated")),
         (vec!["1".into(), "5".into()], Some("true".into()))
