@@ -3,18 +3,26 @@
 //! `listen` is one.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// More than any callback's head; a peer that sends more is no OSS.
 const MAX_HEAD: u64 = 64 * 1024;
 /// More than any callback's body: its template is 5 KB at most.
 const MAX_BODY: u64 = 1024 * 1024;
-/// Connections served at a time; those above wait.
-const MAX_CONNECTIONS: usize = 64;
+const LIMITS: Limits = Limits { connections: 64, time: Duration::from_secs(5) };
+
+/// What peers may take of it.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Served at a time; those above are turned away.
+    connections: usize,
+    /// For a whole request to arrive, and again for its answer to leave. OSS itself gives up after 5 s.
+    time: Duration,
+}
 
 /// An HTTP message as it went over the wire.
 #[derive(Clone, Debug, Default)]
@@ -91,6 +99,15 @@ impl AppServer {
         port: u16,
         respond: impl Fn(Message) -> Message + Send + Sync + 'static,
     ) -> std::io::Result<AppServer> {
+        AppServer::listen_within(LIMITS, host, port, respond)
+    }
+
+    fn listen_within(
+        limits: Limits,
+        host: &str,
+        port: u16,
+        respond: impl Fn(Message) -> Message + Send + Sync + 'static,
+    ) -> std::io::Result<AppServer> {
         let listener = TcpListener::bind((host, port))?;
         let address = listener.local_addr()?;
         let stopping = Arc::new(AtomicBool::new(false));
@@ -105,16 +122,16 @@ impl AppServer {
                 // A peer that breaks off, or speaks no HTTP, is shown by the callback's failure.
                 let Ok(stream) = stream else { continue };
                 let (respond, place) = (Arc::clone(&respond), Place::take(&busy));
+                if busy.load(Ordering::Acquire) > limits.connections {
+                    turn_away(&stream);
+                    continue;
+                }
                 let work = move || {
-                    let _ = serve(&stream, &respond);
+                    let _ = serve(&stream, limits.time, &respond);
                     drop(place);
                 };
-                if busy.load(Ordering::Acquire) > MAX_CONNECTIONS {
-                    work();
-                } else {
-                    // Without a thread the peer finds its connection closed.
-                    let _ = std::thread::Builder::new().name("callback".to_owned()).spawn(work);
-                }
+                // Without a thread the peer finds its connection closed.
+                let _ = std::thread::Builder::new().name("callback".to_owned()).spawn(work);
             }
         })?;
         Ok(AppServer { address, calls: Arc::default(), stopping, thread: Some(thread) })
@@ -163,25 +180,69 @@ impl Drop for Place {
     }
 }
 
-fn serve(stream: &TcpStream, respond: &Respond) -> std::io::Result<()> {
-    // OSS itself gives up after 5 s.
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    stream.set_write_timeout(Some(Duration::from_secs(5)))?;
-    let answer = respond(read_request(stream)?);
+/// Never waits for the peer: whoever waits for this thread, waits for the whole server.
+fn turn_away(mut stream: &TcpStream) {
+    let refusal = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    if stream.set_nonblocking(true).is_ok() && stream.write_all(refusal).is_ok() {
+        let _ = stream.shutdown(Shutdown::Write);
+        // Closing a connection with something unread in it resets it, and the refusal may be lost.
+        let _ = stream.read(&mut [0; 16 * 1024]);
+    }
+}
+
+/// A connection that ends at a set time, however the peer spreads its bytes.
+struct Timed<'a> {
+    stream: &'a TcpStream,
+    until: Instant,
+}
+
+impl<'a> Timed<'a> {
+    fn new(stream: &'a TcpStream, time: Duration) -> Timed<'a> {
+        Timed { stream, until: Instant::now() + time }
+    }
+
+    fn left(&self) -> std::io::Result<Option<Duration>> {
+        match self.until.checked_duration_since(Instant::now()) {
+            Some(left) if !left.is_zero() => Ok(Some(left)),
+            _ => Err(std::io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Timed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+fn serve(stream: &TcpStream, time: Duration, respond: &Respond) -> std::io::Result<()> {
+    let answer = respond(read_request(Timed::new(stream, time))?);
     let mut bytes = format!("{}\r\n", answer.start).into_bytes();
     for (name, value) in &answer.headers {
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(&answer.body);
-    (&*stream).write_all(&bytes)
+    Timed::new(stream, time).write_all(&bytes)
 }
 
-fn read_request(stream: &TcpStream) -> std::io::Result<Message> {
+fn read_request(stream: Timed<'_>) -> std::io::Result<Message> {
     let bad = |what: &'static str| std::io::Error::new(std::io::ErrorKind::InvalidData, what);
     let mut reader = BufReader::new(stream);
     let mut head = (&mut reader).take(MAX_HEAD);
-    let line = move |head: &mut std::io::Take<&mut BufReader<&TcpStream>>| {
+    let line = move |head: &mut std::io::Take<&mut BufReader<Timed<'_>>>| {
         let mut line = String::new();
         head.read_line(&mut line)?;
         line.strip_suffix("\r\n").map(str::to_owned).ok_or_else(|| bad("a head without end"))
@@ -232,13 +293,17 @@ fn demo_answer(request: &Message, verified: &Result<(), String>) -> Message {
 mod tests {
     use super::*;
 
-    fn exchange(server: &AppServer, request: &str) -> String {
-        let mut stream = TcpStream::connect(server.address).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        stream.shutdown(std::net::Shutdown::Write).unwrap();
+    fn try_exchange(server: &AppServer, request: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(server.address)?;
+        stream.write_all(request.as_bytes())?;
+        stream.shutdown(Shutdown::Write)?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
+    fn exchange(server: &AppServer, request: &str) -> String {
+        try_exchange(server, request).unwrap()
     }
 
     fn post(body: &str) -> String {
@@ -271,5 +336,50 @@ mod tests {
             exchange(&server, rubbish);
         }
         assert!(exchange(&server, &post(r#"{"order":"1"}"#)).starts_with("HTTP/1.1 200 "));
+    }
+
+    /// A running server that is content with everything.
+    fn within(connections: usize, time: Duration) -> AppServer {
+        let limits = Limits { connections, time };
+        AppServer::listen_within(limits, "127.0.0.1", 0, |request| demo_answer(&request, &Ok(()))).unwrap()
+    }
+
+    #[test]
+    fn connections_that_are_too_many_are_turned_away_and_do_not_keep_it_from_stopping() {
+        let server = within(2, Duration::from_secs(600));
+        let silent: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(server.address).unwrap()).collect();
+        let mut third = TcpStream::connect(server.address).unwrap();
+        let mut answer = String::new();
+        third.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        drop(silent);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        // Their threads need a moment to notice.
+        while !try_exchange(&server, &post("{}")).is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 ")) {
+            assert!(Instant::now() < deadline, "the places are not free again");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _silent: Vec<TcpStream> = (0..4).map(|_| TcpStream::connect(server.address).unwrap()).collect();
+        let started = Instant::now();
+        drop(server);
+        assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn a_peer_that_drips_is_cut_off_in_time() {
+        let server = within(64, Duration::from_millis(200));
+        let started = Instant::now();
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        let mut drip = stream.try_clone().unwrap();
+        let dripping = std::thread::spawn(move || {
+            let _ = drip.write_all(b"POST /oss/uploaded HTTP/1.1\r\nX-Slow: ");
+            while started.elapsed() < Duration::from_secs(20) && drip.write_all(b"a").is_ok() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        // The end may come as a reset.
+        let _ = stream.read_to_end(&mut Vec::new());
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+        dripping.join().unwrap();
     }
 }
