@@ -360,9 +360,10 @@ mod tests {
             std::thread::sleep(Duration::from_millis(10));
         }
         let _silent: Vec<TcpStream> = (0..4).map(|_| TcpStream::connect(server.address).unwrap()).collect();
-        let started = Instant::now();
+        let (address, started) = (server.address, Instant::now());
         drop(server);
         assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+        assert!(TcpStream::connect(address).is_err(), "it still listens");
     }
 
     #[test]

@@ -82,17 +82,6 @@ impl Failure {
 
     /// An error of the library; `group` tells whose option is meant when the field's name does not.
     pub fn library(error: Error, group: Option<Group>) -> Failure {
-        let exit = match error.kind() {
-            ErrorKind::InvalidArgument | ErrorKind::Credentials => Exit::Usage,
-            ErrorKind::Service => Exit::Service,
-            ErrorKind::CallbackFailed => Exit::CallbackFailed,
-            ErrorKind::Network | ErrorKind::Timeout => Exit::Network,
-            ErrorKind::Integrity => Exit::Integrity,
-            ErrorKind::Source => Exit::Source,
-            ErrorKind::OutcomeUnknown => Exit::OutcomeUnknown,
-            ErrorKind::Cancelled => Exit::Interrupted,
-            _ => Exit::Other,
-        };
         let flag = error.field().and_then(|field| flag_of_field(field, group));
         // The texts name other options beside the one in question.
         let groups = match error.field().map(|field| split_field(field, group).0) {
@@ -117,7 +106,14 @@ impl Failure {
             ),
             _ => error.hint().map(|hint| with(hint, Group::in_flags)),
         };
-        Failure { exit, kind: error.kind().name(), message, hint, flag, error: Some(error) }
+        Failure {
+            exit: exit_of(error.kind()),
+            kind: error.kind().name(),
+            message,
+            hint,
+            flag,
+            error: Some(error),
+        }
     }
 
     /// The process's exit code.
@@ -181,19 +177,44 @@ impl Failure {
     }
 }
 
+fn exit_of(kind: ErrorKind) -> Exit {
+    match kind {
+        ErrorKind::InvalidArgument | ErrorKind::Credentials => Exit::Usage,
+        ErrorKind::Service => Exit::Service,
+        ErrorKind::CallbackFailed => Exit::CallbackFailed,
+        ErrorKind::Network | ErrorKind::Timeout => Exit::Network,
+        ErrorKind::Integrity => Exit::Integrity,
+        ErrorKind::Source => Exit::Source,
+        ErrorKind::OutcomeUnknown => Exit::OutcomeUnknown,
+        ErrorKind::Cancelled => Exit::Interrupted,
+        _ => Exit::Other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_has_an_exit_code_and_json_has_every_fact() {
-        let failure = Failure::usage("no").with_hint("yes");
-        let json = failure.to_json();
-        for (name, _) in ERROR_FACTS {
-            assert!(json["error"].get(*name).is_some(), "{name} is missing");
+    fn every_kind_has_an_exit_code_that_the_help_lists() {
+        let others = [ErrorKind::Verification, ErrorKind::Bug];
+        for kind in ErrorKind::ALL {
+            let exit = exit_of(*kind);
+            assert_eq!(exit == Exit::Other, others.contains(kind), "{kind:?}");
+            assert!(EXIT_CODES.contains(&format!("\n  {}  ", exit as u8)), "{kind:?}");
         }
-        assert_eq!(json["error"]["exit_code"], 2);
+    }
+
+    #[test]
+    fn a_failure_is_told_as_text_and_as_json() {
+        let failure = Failure::usage("no").with_hint("yes");
         assert_eq!(failure.to_text(), "error: no\n  hint: yes");
+        let json = failure.to_json();
+        assert_eq!((&json["ok"], &json["error"]["exit_code"]), (&json!(false), &json!(2)));
+        assert_eq!(json["error"]["kind"], "invalid_argument");
+        // Facts that there are none of are told all the same, so that scripts need not look for them.
+        assert_eq!(json["error"].get("stored"), Some(&json!(false)));
+        assert_eq!(json["error"].get("etag"), Some(&Value::Null));
     }
 
     #[test]

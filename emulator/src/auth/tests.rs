@@ -141,7 +141,7 @@ fn what_official_sdks_sign_is_accepted_and_their_departures_are_not() {
         }
     }
     assert!(wrong.is_empty(), "{accepted} accepted, {refused} refused, but: {wrong:#?}");
-    assert!(accepted > 270, "{accepted}");
+    assert!(accepted > 270 && refused > 0, "{accepted} and {refused}");
 }
 
 /// One good request of each kind.

@@ -12,7 +12,10 @@ use crate::callback::key::MD5_DIGEST_INFO;
 
 fn assert_signed(seen: &Seen, key: &SigningKey) {
     let target = seen.line.strip_prefix("POST ").unwrap().strip_suffix(" HTTP/1.1").unwrap();
-    let text = string_to_sign(target, &seen.body);
+    assert_signed_over(seen, key, &string_to_sign(target, &seen.body));
+}
+
+fn assert_signed_over(seen: &Seen, key: &SigningKey, text: &[u8]) {
     let signature = STANDARD.decode(seen.header("Authorization")).unwrap();
     let scheme = Pkcs1v15Sign { hash_len: Some(16), prefix: MD5_DIGEST_INFO.into() };
     let public = RsaPublicKey::from_public_key_pem(key.public_key_pem()).unwrap();
@@ -68,12 +71,20 @@ async fn the_request_carries_the_documented_headers_and_a_signature_that_verifie
 
 #[tokio::test]
 async fn path_and_query_reach_the_server_byte_for_byte_and_are_signed_decoded_once() {
-    for target in ["/a/../b", "/a%2Fb%2fc/./d", "/a+b%20c?x=%20+&y=%e4&&", "//x//", "/%E4%BD%A0?a=1?b=/../"] {
+    for (target, signed) in [
+        ("/a/../b", "/a/../b"),
+        ("/a%2Fb%2fc/./d%252F", "/a/b/c/./d%2F"),
+        ("/a+b%20c?x=%20+&y=%e4&&", "/a+b c?x=%20+&y=%e4&&"),
+        ("//x//", "//x//"),
+        ("/%E4%BD%A0?a=1?b=/../", "/你?a=1?b=/../"),
+        ("/cb?", "/cb?"),
+    ] {
         let server = Server::answering(GOOD);
         answered(run(&config(), &simple(&server.url(target))).await);
         let seen = server.only();
         assert_eq!(seen.line, format!("POST {target} HTTP/1.1"));
-        assert_signed(&seen, &SigningKey::default());
+        let text = [signed.as_bytes(), b"\n", &seen.body].concat();
+        assert_signed_over(&seen, &SigningKey::default(), &text);
     }
 }
 
