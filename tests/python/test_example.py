@@ -28,8 +28,10 @@ class tqdm:
 """
 
 
-def run(testbed: dict[str, str], name: str, *arguments: str, path: Path | None = None) -> tuple[str, str]:
-    environment = {**os.environ, **testbed, "CALLBACK_URL": testbed["APP_URL"] + "/ok"}
+def run(
+    testbed: dict[str, str], name: str, *arguments: str, path: Path | None = None, callback: str = "/ok"
+) -> tuple[str, str]:
+    environment = {**os.environ, **testbed, "CALLBACK_URL": testbed["APP_URL"] + callback}
     if path is not None:
         before = os.environ.get("PYTHONPATH")
         environment["PYTHONPATH"] = os.pathsep.join([str(path)] + ([before] if before else []))
