@@ -12,7 +12,14 @@ use crate::serve::{self, Emulator};
 pub const STEP: Step = Step { name: "readme", about: "the README's code blocks", tools: &[BASH], run };
 
 /// Pages whose code blocks are held to be true.
-const PAGES: [&str; 3] = ["README.md", "docs/uploading.md", "docs/verifying.md"];
+const PAGES: [&str; 6] = [
+    "README.md",
+    "docs/credentials.md",
+    "docs/direct-upload.md",
+    "docs/troubleshooting.md",
+    "docs/uploading.md",
+    "docs/verifying.md",
+];
 /// What the application server of the examples answers.
 const ANSWER: &str = r#"{"Status":"OK"}"#;
 
