@@ -7,10 +7,8 @@ use std::env;
 use oss_callback::{Callback, Client};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Credentials come from OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET (or a profile, a RAM role, …)
-    // unless they are given here.
-    let client =
-        Client::builder().endpoint(env::var("OSS_ENDPOINT")?).region(env::var("OSS_REGION")?).build()?;
+    // Endpoint, region and credentials come from the environment unless they are given here.
+    let client = Client::builder().build()?;
     let callback = Callback::builder(env::var("CALLBACK_URL")?).var("order", "42").build()?;
 
     let reply = client.put_object_with_callback("examplebucket", "hello.txt", "Hello OSS", &callback)?;

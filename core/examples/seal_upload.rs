@@ -5,8 +5,7 @@ use std::{env, time::Duration};
 use oss_callback::{Callback, Client};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let client =
-        Client::builder().endpoint(env::var("OSS_ENDPOINT")?).region(env::var("OSS_REGION")?).build()?;
+    let client = Client::builder().build()?;
     let callback = Callback::builder(env::var("CALLBACK_URL")?)
         .var("order", "42")
         .seal(env::var("SEAL_SECRET")?, Duration::from_secs(600))
