@@ -165,3 +165,8 @@ pub fn camel(name: &str) -> String {
         })
         .collect()
 }
+
+/// The class of a kind's errors, where a language has classes: `InvalidArgumentError`.
+pub fn error_class(kind: &str) -> String {
+    format!("{}Error", camel(kind))
+}

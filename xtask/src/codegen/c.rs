@@ -68,6 +68,11 @@ pub fn snake(name: &str) -> String {
     out
 }
 
+/// The C constant of a kind: `OSSCB_STATUS_INVALID_ARGUMENT`.
+pub fn status(kind: &str) -> String {
+    format!("OSSCB_STATUS_{}", kind.to_ascii_uppercase())
+}
+
 /// The C constant of an enum's value: `OSSCB_OBJECT_ACL_PUBLIC_READ`.
 pub fn constant(enum_name: &str, value: &str) -> String {
     format!("OSSCB_{}_{}", snake(enum_name), snake(&camel(value))).to_ascii_uppercase()
@@ -121,8 +126,7 @@ fn statuses(out: &mut String, api: &Api) {
     );
     for kind in &api.kinds {
         doc(out, std::slice::from_ref(&kind.doc));
-        let name = kind.name.to_ascii_uppercase();
-        writeln!(out, "OSSCB_STATUS_{name} = {},", kind.number).expect("writing to a String");
+        writeln!(out, "{} = {},", status(&kind.name), kind.number).expect("writing to a String");
     }
     out.push_str(
         "}\n\nimpl From<oss_callback_core::ErrorKind> for osscb_status {\n\
@@ -130,8 +134,7 @@ fn statuses(out: &mut String, api: &Api) {
          match kind {\n",
     );
     for kind in &api.kinds {
-        let name = kind.name.to_ascii_uppercase();
-        writeln!(out, "ErrorKind::{} => osscb_status::OSSCB_STATUS_{name},", camel(&kind.name))
+        writeln!(out, "ErrorKind::{} => osscb_status::{},", camel(&kind.name), status(&kind.name))
             .expect("writing to a String");
     }
     out.push_str("_ => osscb_status::OSSCB_STATUS_BUG,\n}\n}\n}\n\n");

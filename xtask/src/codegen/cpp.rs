@@ -4,8 +4,8 @@
 use std::fmt::Write;
 
 use super::Output;
-use super::api::{Api, ApiOption, Fact, OptionType, camel};
-use super::c::{comment, constant, enums, option_doc, snake};
+use super::api::{Api, ApiOption, Fact, OptionType, camel, error_class};
+use super::c::{comment, constant, enums, option_doc, snake, status};
 
 const STRUCTS: &[(&str, &str, &str)] = &[
     ("client", "ClientOptions", "Options of a `Client`."),
@@ -58,8 +58,7 @@ fn kinds(out: &mut String, api: &Api) {
     );
     for kind in &api.kinds {
         doc(out, "    ", std::slice::from_ref(&kind.doc));
-        let constant = kind.name.to_ascii_uppercase();
-        writeln!(out, "    {} = OSSCB_STATUS_{constant},", camel(&kind.name)).expect("writing to a String");
+        writeln!(out, "    {} = {},", camel(&kind.name), status(&kind.name)).expect("writing to a String");
     }
     line(out, "};\n");
 }
@@ -174,8 +173,8 @@ fn errors(out: &mut String, api: &Api) {
         let base = if kind.name == "callback_failed" { "ServiceError" } else { "Error" };
         writeln!(
             out,
-            "class {}Error : public {base} {{\npublic:\n    using {base}::{base};\n}};\n",
-            camel(&kind.name)
+            "class {} : public {base} {{\npublic:\n    using {base}::{base};\n}};\n",
+            error_class(&kind.name)
         )
         .expect("writing to a String");
     }
@@ -186,9 +185,8 @@ fn errors(out: &mut String, api: &Api) {
          [[noreturn]] inline void raise(osscb_status status, osscb_error *error) {\n    switch (status) {",
     );
     for kind in &api.kinds {
-        let constant = kind.name.to_ascii_uppercase();
-        writeln!(out, "    case OSSCB_STATUS_{constant}:\n        throw {}Error(error);", camel(&kind.name))
-            .expect("writing to a String");
+        let (status, class) = (status(&kind.name), error_class(&kind.name));
+        writeln!(out, "    case {status}:\n        throw {class}(error);").expect("writing to a String");
     }
     line(out, "    default:\n        throw Error(error);\n    }\n}\n\n} // namespace detail\n");
 }

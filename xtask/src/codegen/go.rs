@@ -96,7 +96,7 @@ const INITIALISMS: [&str; 12] =
     ["URL", "ID", "CA", "MD5", "ACL", "SNI", "EC", "KMS", "SM4", "IA", "JSON", "CRC64"];
 
 /// `server_side_encryption_key_id` as `ServerSideEncryptionKeyID`, `public-read` as `PublicRead`.
-fn go_name(name: &str) -> String {
+pub fn go_name(name: &str) -> String {
     let word = |word: &str| {
         let capitals = word.to_ascii_uppercase();
         match capitals.as_str() {

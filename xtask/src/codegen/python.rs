@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::Output;
-use super::api::{Api, ApiOption, OptionType, camel};
+use super::api::{Api, ApiOption, OptionType, error_class};
 
 /// Longest line of Python, and of prose in it, indentation included.
 const LINE: usize = 110;
@@ -56,7 +56,7 @@ pub fn modules(api: &Api) -> Vec<Output> {
         ("IMPORTS".to_owned(), exports(api).replace('"', "")),
         ("FACTS".to_owned(), facts(api)),
         ("CLASSES".to_owned(), classes(api)),
-        ("BY_KIND".to_owned(), each(api, |kind| format!("{:?}: {},", kind, class(kind)))),
+        ("BY_KIND".to_owned(), each(api, |kind| format!("{:?}: {},", kind, error_class(kind)))),
     ];
     for group in ["client", "put", "upload", "callback", "verifier"] {
         let upper = group.to_uppercase();
@@ -158,12 +158,8 @@ fn doc(option: &ApiOption) -> String {
     )
 }
 
-fn class(kind: &str) -> String {
-    format!("{}Error", camel(kind))
-}
-
 fn exports(api: &Api) -> String {
-    let mut names: Vec<String> = api.kinds.iter().map(|kind| class(&kind.name)).collect();
+    let mut names: Vec<String> = api.kinds.iter().map(|kind| error_class(&kind.name)).collect();
     names.extend(["ArgumentTypeError".to_owned(), "OssCallbackError".to_owned()]);
     names.sort();
     names.iter().map(|name| format!("    {name:?},")).collect::<Vec<_>>().join("\n")
@@ -194,7 +190,7 @@ fn classes(api: &Api) -> String {
         write!(
             out,
             "class {}({bases}):\n    \"\"\"{}\"\"\"\n\n    kind = {:?}\n    retryable = {retryable}\n\n\n",
-            class(&kind.name),
+            error_class(&kind.name),
             kind.doc,
             kind.name
         )
