@@ -35,10 +35,18 @@
 //
 // # Building
 //
-// The package needs cgo, a C compiler and the library liboss_callback with its header, both from
-// `cargo xtask install --prefix P` in the repository. By default pkg-config finds them:
+// The module comes from the tree, whose folder go is named in your go.mod:
 //
-//	PKG_CONFIG_PATH=P/lib/pkgconfig go build ./...
+//	go mod edit -require=github.com/oss-callback/oss-callback/go@v0.0.0
+//	go mod edit -replace=github.com/oss-callback/oss-callback/go=/path/to/oss-callback/go
+//
+// The package needs cgo, a C compiler and the library liboss_callback with its header, both from
+// `cargo xtask install --prefix P` in the tree. By default pkg-config finds them, and links the shared
+// library; the program must find it, too, when it starts: by a path within the program (rpath) or by
+// LD_LIBRARY_PATH, which is DYLD_LIBRARY_PATH on macOS.
+//
+//	export PKG_CONFIG_PATH=P/lib/pkgconfig
+//	go build -ldflags '-extldflags "-Wl,-rpath,P/lib"' ./...
 //
 // With the tag osscallback_static nothing is looked up, and you say what to link; that makes programs
 // that need no shared library:

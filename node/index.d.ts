@@ -171,7 +171,8 @@ export interface SealableCallbackOptions extends CallbackOptions {
   /**
    * Seals every upload by a secret that your application server shares, so that it can tell your uploads
    * from a forger's. The seal travels as the variable `x:seal`; a body that is written out must hold
-   * `${x:seal}`, `${bucket}`, `${object}` and every variable. See docs/verifying.md.
+   * `${x:seal}`, `${bucket}`, `${object}` and every variable.
+   * @see https://github.com/oss-callback/oss-callback/blob/main/docs/verifying.md
    * @defaultValue none
    */
   seal?: SealOptions

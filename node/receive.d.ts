@@ -36,8 +36,9 @@ export interface CallbackVerifierOptions extends VerifierOptions {
 }
 
 /**
- * Verifies callback requests. One serves the whole application. What each check proves stands in
- * docs/verifying.md: the signature alone is a hint; with a seal and `client.confirm` you can act on a callback.
+ * Verifies callback requests. One serves the whole application. The signature alone is a hint; with a seal
+ * and `client.confirm` you can act on a callback. What each check proves:
+ * https://github.com/oss-callback/oss-callback/blob/main/docs/verifying.md
  *
  * @example
  * const verifier = new CallbackVerifier({ bucket: 'photos', sealSecret: process.env.SEAL_SECRET })

@@ -154,7 +154,8 @@ std::vector<osscb_pair> lend_headers(const Headers &headers) {
 /// What a verified callback says of the upload.
 ///
 /// A text is absent if the body does not name the variable at all, and empty if OSS had no value for it. It
-/// may hold NUL bytes. How far each can be believed depends on the checks that were made: docs/verifying.md.
+/// may hold NUL bytes. How far each can be believed depends on the checks that were made:
+/// https://github.com/oss-callback/oss-callback/blob/main/docs/verifying.md
 class CallbackEvent {
 public:
     /// Takes over a handle of C's.

@@ -34,7 +34,8 @@ class OssCallbackError(Exception):
     """What all errors of this library have in common.
 
     `str(error)` is a sentence with all that helps; no secret, signature or token is part of it. What does
-    not apply to an error is None. OSS's own words on each rule: docs/errors.md.
+    not apply to an error is None. All kinds, causes and reasons:
+    https://github.com/oss-callback/oss-callback/blob/main/docs/errors.md
     """
 
     kind: str = "bug"

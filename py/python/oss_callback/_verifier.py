@@ -29,9 +29,9 @@ __all__ = ["CallbackVerifier"]
 class CallbackVerifier:
     """Verifies callback requests: are they from OSS, and what do they say. One serves all threads.
 
-    The default needs no settings and, for OSS's present key, no network. What each check proves stands in
-    docs/verifying.md: act on a callback that matters only with `seal_secret`, and on its size or ETag only
-    with `Client.confirm`.
+    The default needs no settings and, for OSS's present key, no network. Act on a callback that matters
+    only with `seal_secret`, and on its size or ETag only with `Client.confirm`. What each check proves:
+    https://github.com/oss-callback/oss-callback/blob/main/docs/verifying.md
 
     `callback` is the Callback of the uploads, in place of `template`, for a body that is written out.
 
