@@ -94,11 +94,12 @@ enum osscb_status
      */
     OSSCB_STATUS_OK = 0,
     /**
-     * An argument is missing, malformed or out of range. Nothing was sent.
+     * An argument is missing, malformed or out of range. Nothing was stored.
      */
     OSSCB_STATUS_INVALID_ARGUMENT = 1,
     /**
-     * No usable credentials were found, or their source failed. Nothing was sent.
+     * No usable credentials were found, or their source failed. The request that needed them was
+     * not sent.
      */
     OSSCB_STATUS_CREDENTIALS = 2,
     /**
@@ -197,7 +198,7 @@ typedef int32_t osscb_network;
 /**
  * Values of the option `credentials_source`. Where credentials come from when none are passed.
  * `default` asks, in this order: the environment (`OSS_ACCESS_KEY_ID`, then
- * `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows); OIDC; the profile of
+ * `ALIBABA_CLOUD_ACCESS_KEY_ID`, each with its secret and token); OIDC; the profile of
  * `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the ECS instance's RAM
  * role; the credentials URI; `~/.ossutilconfig`. The other values ask that source alone.
  */
@@ -1025,7 +1026,7 @@ const char *osscb_error_message(const struct osscb_error *error);
 const char *osscb_error_source(const struct osscb_error *error);
 
 /**
- * Whether the same call may well succeed when it is made again.
+ * Whether the same call may well succeed when it is made again, without making a second callback.
  */
 bool osscb_error_is_retryable(const struct osscb_error *error);
 
@@ -1146,10 +1147,10 @@ void osscb_client_options_set_security_token(struct osscb_client_options *option
 
 /**
  * Where credentials come from when none are passed. `default` asks, in this order: the
- * environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, with their fellows);
- * OIDC; the profile of `~/.aliyun/config.json`, then of `~/.alibabacloud/credentials.ini`; the
- * ECS instance's RAM role; the credentials URI; `~/.ossutilconfig`. The other values ask that
- * source alone.
+ * environment (`OSS_ACCESS_KEY_ID`, then `ALIBABA_CLOUD_ACCESS_KEY_ID`, each with its secret
+ * and token); OIDC; the profile of `~/.aliyun/config.json`, then of
+ * `~/.alibabacloud/credentials.ini`; the ECS instance's RAM role; the credentials URI;
+ * `~/.ossutilconfig`. The other values ask that source alone.
  *
  * Default: `default`, or the source that `profile`, `ecs_role_name` or `credentials_uri`
  * belongs to.
@@ -1239,7 +1240,8 @@ void osscb_client_options_set_read_timeout_ms(struct osscb_client_options *optio
  *
  * In milliseconds.
  *
- * Default: 90 s, and 1 s more for each 64 KiB of data. Range: above 0.
+ * Default: 90 s, and 1 s more for each 64 KiB of data; a stream of unknown length counts as
+ * the largest that fits. Range: above 0.
  */
 void osscb_client_options_set_timeout_ms(struct osscb_client_options *options, uint64_t value);
 
@@ -1252,7 +1254,8 @@ void osscb_client_options_set_user_agent(struct osscb_client_options *options, s
 
 /**
  * HTTP proxy, such as `http://user:password@proxy.example:3128`, or `none` for no proxy at
- * all. Loopback endpoints are reached directly unless a proxy is named here.
+ * all. Never shown, as it may hold a password. Loopback endpoints are reached directly unless
+ * a proxy is named here.
  *
  * Default: from the environment: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`.
  */
@@ -1267,9 +1270,9 @@ void osscb_client_options_set_ca_certificates(struct osscb_client_options *optio
 
 /**
  * How often a request is sent again when that is safe: no connection, the data not handed over
- * whole, OSS refused it for now (503, 429), clocks apart. Pauses grow from 0.1 s to 10 s, each
- * drawn at random. What holds after a lost answer to a request with a callback,
- * `callback_retry` says.
+ * whole, OSS refused it for now (503, 429), clock skew. Each pause is random, between 0 and a
+ * limit of 0.1 s that doubles up to 10 s: the default waits 3.1 s in all at the most. What
+ * holds after a lost answer to a request with a callback, `callback_retry` says.
  *
  * Default: 5. Range: 0 to 100.
  */
@@ -1610,8 +1613,8 @@ void osscb_upload_options_set_threshold(struct osscb_upload_options *options, ui
 void osscb_upload_options_set_part_size(struct osscb_upload_options *options, uint64_t value);
 
 /**
- * How many parts are under way at once. A file is read piece by piece; any other stream takes
- * this many parts and one more of memory.
+ * How many parts are under way at once. A file is read piece by piece; of any other stream
+ * this many parts and two more are in memory.
  *
  * Default: 4. Range: 1 to 64.
  */
@@ -1869,6 +1872,14 @@ const char *osscb_error_string_to_sign(const struct osscb_error *error);
 bool osscb_error_stored(const struct osscb_error *error);
 
 /**
+ * True when nobody knows whether the object is stored and the callback made: OSS may have had
+ * the whole request, and its answer was lost. To upload again can make a second callback.
+ *
+ * False if `error` is NULL.
+ */
+bool osscb_error_maybe_stored(const struct osscb_error *error);
+
+/**
  * ETag of the stored object, without quotes.
  *
  * NULL if the error does not have it. Borrowed until `osscb_error_free`.
@@ -1890,7 +1901,7 @@ bool osscb_error_crc64(const struct osscb_error *error, uint64_t *value);
 const char *osscb_error_version_id(const struct osscb_error *error);
 
 /**
- * With `callback_failed`: which of the causes below.
+ * With `callback_failed`: why the callback failed, one of the causes in docs/errors.md.
  *
  * NULL if the error does not have it. Borrowed until `osscb_error_free`.
  */
@@ -1905,7 +1916,7 @@ const char *osscb_error_cause(const struct osscb_error *error);
 int32_t osscb_error_callback_status(const struct osscb_error *error);
 
 /**
- * With `verification`: which of the reasons below.
+ * With `verification`: which check failed, one of the reasons in docs/errors.md.
  *
  * NULL if the error does not have it. Borrowed until `osscb_error_free`.
  */
@@ -2120,7 +2131,7 @@ void osscb_source_free(struct osscb_source *source);
  *
  * With `OSSCB_STATUS_CALLBACK_FAILED` the object is stored, and the error has its ETag; with
  * `OSSCB_STATUS_OUTCOME_UNKNOWN` too, but what the callback came to is not known; with
- * `OSSCB_STATUS_INVALID_ARGUMENT` and `OSSCB_STATUS_CREDENTIALS` nothing was sent. Other failures:
+ * `OSSCB_STATUS_INVALID_ARGUMENT` and `OSSCB_STATUS_CREDENTIALS` nothing was stored. Other failures:
  * `OSSCB_STATUS_NETWORK`, `_TIMEOUT`, `_INTEGRITY`, `_SERVICE`, `_SOURCE`, `_CANCELLED`.
  */
 osscb_status osscb_put_object_with_callback(const struct osscb_client *client,

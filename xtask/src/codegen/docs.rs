@@ -65,7 +65,8 @@ pub fn errors(api: &Api) -> Output {
     let mut out = format!("{HEAD}errors.toml: do not edit. -->\n\n# Errors\n\n");
     out.push_str(
         "Every error has a kind, the same in all languages; its number is the status code of the C interface. \
-         \"Try again\" says whether the same call may well succeed when it is made again.\n\n\
+         \"Try again\" says whether the same call may well succeed when it is made again, without making a second \
+         callback. No error with `maybe_stored` says so; one of kind `service` does, where its status is 429 or 5xx.\n\n\
          | Kind | Number | Try again | Meaning |\n| --- | --- | --- | --- |\n",
     );
     for kind in &api.kinds {
