@@ -147,10 +147,12 @@ const (
 	// The application server took longer than OSS's fixed 5 seconds.
 	CauseTimeout Cause = "timeout"
 
-	// The application server answered with a status other than 200.
+	// The application server answered with a status other than 200 (EC 0007-00000203, told by the
+	// message).
 	CauseBadStatus Cause = "bad_status"
 
-	// OSS could not connect to the application server, or the connection broke.
+	// OSS could not connect to the application server, or the connection broke (EC 0007-00000203,
+	// told by the message).
 	CauseUnreachable Cause = "unreachable"
 
 	// The application server's answer lacks a valid Content-Length, or is too long.

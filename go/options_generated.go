@@ -362,8 +362,8 @@ type Options struct {
 	//
 	// Counted in whole milliseconds, rounded up.
 	//
-	// Default: 90 s, and 1 s more for each 64 KiB of data; a stream of unknown length counts as
-	// the largest that fits. Range: above 0.
+	// Default: 90 s, and 1 s more for each 64 KiB of data (4 s for `confirm`); a stream of unknown
+	// length counts as the largest that fits. Range: above 0.
 	Timeout time.Duration
 
 	// Text added behind the library's own `User-Agent`.

@@ -154,8 +154,8 @@ export interface ClientOptions {
 
   /**
    * Longest time for the whole call, callback included. In milliseconds. Range: above 0.
-   * @defaultValue 90 s, and 1 s more for each 64 KiB of data; a stream of unknown length counts as the
-   * largest that fits
+   * @defaultValue 90 s, and 1 s more for each 64 KiB of data (4 s for `confirm`); a stream of unknown
+   * length counts as the largest that fits
    */
   timeoutMs?: number | undefined
 

@@ -46,17 +46,11 @@ impl osscb_error {
             };
             Some((*name, fact))
         });
-        let mut causes = Vec::new();
-        let mut next = std::error::Error::source(error);
-        while let Some(cause) = next {
-            causes.push(cause.to_string());
-            next = cause.source();
-        }
         osscb_error {
             kind: error.kind(),
             retryable: error.is_retryable(),
             sentence: c_string(&error.to_string()),
-            source: (!causes.is_empty()).then(|| c_string(&causes.join(": "))),
+            source: error.causes().map(|causes| c_string(&causes)),
             facts: facts.collect(),
             _live: Live::new(),
         }

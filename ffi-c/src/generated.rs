@@ -585,8 +585,8 @@ pub unsafe extern "C" fn osscb_client_options_set_read_timeout_ms(
 ///
 /// In milliseconds.
 ///
-/// Default: 90 s, and 1 s more for each 64 KiB of data; a stream of unknown length counts as
-/// the largest that fits. Range: above 0.
+/// Default: 90 s, and 1 s more for each 64 KiB of data (4 s for `confirm`); a stream of unknown
+/// length counts as the largest that fits. Range: above 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_client_options_set_timeout_ms(options: *mut osscb_client_options, value: u64) {
     unsafe { options::set(options, |builder| Ok(builder.timeout(Duration::from_millis(value)))) }

@@ -267,8 +267,8 @@ struct ClientOptions {
 
     /// Longest time for the whole call, callback included.
     ///
-    /// Default: 90 s, and 1 s more for each 64 KiB of data; a stream of unknown length counts as
-    /// the largest that fits. Range: above 0.
+    /// Default: 90 s, and 1 s more for each 64 KiB of data (4 s for `confirm`); a stream of unknown
+    /// length counts as the largest that fits. Range: above 0.
     std::optional<std::chrono::milliseconds> timeout{};
 
     /// Text added behind the library's own `User-Agent`.

@@ -17,6 +17,8 @@ use crate::transport::{FetchSettings, HttpConfig, HttpTransport, ProxyChoice, Tl
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(4);
+
 /// OSS gives each of up to five callback URLs 5 seconds (OSS, Callback), and then there is the upload.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -37,6 +39,12 @@ pub(super) struct Timeouts {
 }
 
 impl Timeouts {
+    /// How long a question about a callback may take that OSS is waiting for: OSS waits 5 seconds for the
+    /// application server (OSS, Callback).
+    pub fn confirm(&self) -> Duration {
+        self.call.unwrap_or(CONFIRM_TIMEOUT)
+    }
+
     /// How long a call with that much data may take.
     pub fn call(&self, own: Option<Duration>, data_bytes: u64) -> Duration {
         own.or(self.call).unwrap_or(CALL_TIMEOUT + Duration::from_secs(data_bytes / SLOWEST_LINE))

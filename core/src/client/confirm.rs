@@ -42,6 +42,9 @@ impl Client {
     /// [`bucket`](crate::receive::CallbackVerifierBuilder::bucket) or a seal. The credentials need the
     /// right to read the object (`oss:GetObject`).
     ///
+    /// It takes 4 s at most, retries included, unless the client has a `timeout` of its own: OSS waits 5 s
+    /// for the application server's answer (OSS, Callback).
+    ///
     /// # Errors
     /// `verification` with reason `object_missing` or `object_differs`; `invalid_argument` for an event
     /// that names no bucket or key, or nothing to compare; else as
@@ -155,7 +158,7 @@ impl Question {
     }
 
     async fn ask(self, client: &Inner, transport: Arc<dyn Transport>) -> Result<Confirmation> {
-        let deadline = Deadline::within(client.timeouts.call(None, 0));
+        let deadline = Deadline::within(client.timeouts.confirm());
         let mut budget = Budget::new(deadline, client.retries);
         let judge = |response: Response, _: &Outgoing| match response.status {
             200 => self.compare(&response.headers),

@@ -125,9 +125,9 @@ pub enum CallbackCause {
     Busy,
     /// The application server took longer than OSS's fixed 5 seconds.
     Timeout,
-    /// The application server answered with a status other than 200.
+    /// The application server answered with a status other than 200 (EC 0007-00000203, told by the message).
     BadStatus,
-    /// OSS could not connect to the application server, or the connection broke.
+    /// OSS could not connect to the application server, or the connection broke (EC 0007-00000203, told by the message).
     Unreachable,
     /// The application server's answer lacks a valid Content-Length, or is too long.
     BadContentLength,
@@ -176,7 +176,7 @@ impl CallbackCause {
                 "Answer the callback within 5 seconds: put slow work in a queue and reply at once."
             }
             CallbackCause::BadStatus => {
-                "The application server must answer with status 200 exactly; redirects and other 2xx count as failures."
+                "The application server must answer with status 200 exactly; redirects and other 2xx count as failures. A 502 that it never sent is a TLS handshake that failed: check SNI and the certificate chain."
             }
             CallbackCause::Unreachable => {
                 "Check that the callback URL is reachable from the public internet, that its port is open, and, for https, that SNI is on and the certificate is valid."

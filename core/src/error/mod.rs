@@ -269,6 +269,18 @@ impl Error {
         }
     }
 
+    /// What lies behind it, such as the system's own words: all [sources](std::error::Error::source), the
+    /// nearest first.
+    pub fn causes(&self) -> Option<String> {
+        let mut causes = Vec::new();
+        let mut next = std::error::Error::source(self);
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
+        (!causes.is_empty()).then(|| causes.join(": "))
+    }
+
     /// Whether the same call may well succeed when it is made again, without making a second callback.
     pub fn is_retryable(&self) -> bool {
         let passes = match self.kind() {
@@ -354,6 +366,21 @@ mod tests {
             assert!(fits, "{name}: {value:?} is not of type {ty}");
         }
         assert_eq!(error.fact("unheard_of"), None);
+    }
+
+    #[test]
+    fn causes_are_told_one_after_the_other() {
+        let inner =
+            Error::new(ErrorKind::Network, "the line broke").with_source(std::io::Error::other("EPIPE"));
+        assert_eq!(full().with_source(inner).causes().unwrap(), "the line broke: EPIPE");
+        assert_eq!(full().causes(), None);
+    }
+
+    #[test]
+    fn nobody_is_told_to_repeat_what_may_be_stored() {
+        let lost = || Error::new(ErrorKind::Network, "the line broke");
+        assert!(lost().is_retryable() && !lost().undecided().is_retryable());
+        assert!(lost().undecided().not_stored("Nothing was stored.").is_retryable());
     }
 
     #[test]

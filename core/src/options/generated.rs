@@ -568,7 +568,7 @@ impl ClientBuilder {
 
     /// Longest time for the whole call, callback included.
     ///
-    /// Default: 90 s, and 1 s more for each 64 KiB of data; a stream of unknown length counts as the largest that fits. Range: above 0.
+    /// Default: 90 s, and 1 s more for each 64 KiB of data (4 s for `confirm`); a stream of unknown length counts as the largest that fits. Range: above 0.
     pub fn timeout(mut self, value: Duration) -> Self {
         self.timeout = Some(value);
         self
@@ -761,7 +761,7 @@ impl ClientBuilder {
             ty: OptionType::Duration,
             values: &[],
             doc: "Longest time for the whole call, callback included.",
-            default: "90 s, and 1 s more for each 64 KiB of data; a stream of unknown length counts as the largest that fits",
+            default: "90 s, and 1 s more for each 64 KiB of data (4 s for `confirm`); a stream of unknown length counts as the largest that fits",
         },
         OptionInfo {
             name: "user_agent",
@@ -1810,6 +1810,7 @@ impl CallbackBuilder {
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct CallbackVerifierBuilder {
+    pub(crate) callback: Option<crate::callback::Callback>,
     pub(crate) fetch_key: Option<SharedFetcher>,
     pub(crate) first_use: Option<SharedFirstUse>,
     pub(crate) trusted_keys: Vec<String>,

@@ -114,9 +114,14 @@ impl OptionValue {
         }
     }
 
-    /// One text is a list of one.
+    /// One text is a list of one. An empty list is a mistake, and not a way to say nothing: what a secret that
+    /// was not found was meant to check would go unchecked.
     pub(super) fn list(self, name: &'static str) -> Result<Vec<String>> {
         match self {
+            OptionValue::List(texts) if texts.is_empty() => {
+                Err(Error::invalid_argument(name, "must not be an empty list")
+                    .with_hint("Name at least one, or leave it out."))
+            }
             OptionValue::List(texts) => Ok(texts),
             OptionValue::Text(text) => Ok(vec![text]),
             other => Err(other.mismatch(name, "a list of texts")),

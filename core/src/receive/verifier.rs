@@ -86,12 +86,10 @@ impl CallbackVerifierBuilder {
         self
     }
 
-    /// [`template`](Self::template) of a callback of this library.
-    pub fn callback(self, callback: &Callback) -> Self {
-        match callback.body() {
-            Some(body) => self.template(body).template_type(callback.body_type()),
-            None => self,
-        }
+    /// [`template`](Self::template) of a callback of this library, and its type, in place of these two.
+    pub fn callback(mut self, callback: &Callback) -> Self {
+        self.callback = Some(callback.clone());
+        self
     }
 
     /// Asked last, of every seal that is right: with its nonce and expiry, whether this is the first
@@ -123,15 +121,23 @@ impl CallbackVerifierBuilder {
             let message = "needs a seal_secret: without a seal there is no nonce";
             return Err(Error::invalid_argument("first_use", message));
         }
-        let template_type = match (&self.template, self.template_type) {
-            (None, Some(_)) => return Err(Error::invalid_argument("template_type", "needs a template")),
-            (None, None) => None,
-            (Some(_), given) => Some(given.unwrap_or(BodyType::Form)),
+        let template = match (&self.callback, &self.template, self.template_type) {
+            (Some(_), None, None) | (None, None, None) => {
+                self.callback.as_ref().and_then(|callback| Some((callback.body()?, callback.body_type())))
+            }
+            (None, Some(body), given) => Some((body.as_str(), given.unwrap_or(BodyType::Form))),
+            (None, None, Some(_)) => {
+                return Err(Error::invalid_argument("template_type", "needs a template"));
+            }
+            (Some(_), _, _) => {
+                return Err(Error::invalid_argument(
+                    "template",
+                    "cannot stand beside a callback, which has its own",
+                )
+                .with_hint("Give the verifier one of the two."));
+            }
         };
-        let layout = match (&self.template, template_type) {
-            (Some(body), Some(body_type)) => Some(read_template(body, body_type)?),
-            _ => None,
-        };
+        let layout = template.map(|(body, body_type)| read_template(body, body_type)).transpose()?;
         let built_in = self.fetch_key.is_none();
         let fetcher = self.fetch_key.unwrap_or_else(|| SharedFetcher::new(HttpFetcher::new()));
         let settings = Settings {
@@ -144,7 +150,7 @@ impl CallbackVerifierBuilder {
                 .max_body
                 .map_or(DEFAULT_MAX_BODY, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
             any_version: self.any_signature_version.unwrap_or(false),
-            body_type: template_type,
+            body_type: template.map(|(_, body_type)| body_type),
             layout,
             buckets: self.bucket,
             seal_secrets: self.seal_secret,

@@ -101,8 +101,8 @@ class Client:
             Default: 60 s. Range: above 0.
         timeout (float seconds | timedelta):
             Longest time for the whole call, callback included.
-            Default: 90 s, and 1 s more for each 64 KiB of data; a stream of unknown length counts as the
-            largest that fits. Range: above 0.
+            Default: 90 s, and 1 s more for each 64 KiB of data (4 s for `confirm`); a stream of unknown
+            length counts as the largest that fits. Range: above 0.
         user_agent (str):
             Text added behind the library's own `User-Agent`.
             Default: none.

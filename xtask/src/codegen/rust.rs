@@ -193,7 +193,7 @@ fn group_type(out: &mut String, api: &Api, group: &str, ty: &str, doc: &str) {
     }
     if group == "verifier" {
         out.push_str(
-            "pub(crate) fetch_key: Option<SharedFetcher>,\npub(crate) first_use: Option<SharedFirstUse>,\n",
+            "pub(crate) callback: Option<crate::callback::Callback>,\npub(crate) fetch_key: Option<SharedFetcher>,\npub(crate) first_use: Option<SharedFirstUse>,\n",
         );
     }
     for option in api.group(group) {

@@ -389,3 +389,19 @@ fn no_request_makes_it_panic() {
         assert!(verifier.verify("POST", &target, headers, &body).is_err());
     }
 }
+
+#[test]
+fn settings_that_contradict_one_another_or_say_nothing_are_refused() {
+    let callback = Callback::builder("https://app.example.com/cb").var("a", "1").build().unwrap();
+    let both = CallbackVerifier::builder().callback(&callback);
+    for both in [both.clone().template("a=${x:a}"), both.template_type(BodyType::Json)] {
+        let error = both.build().unwrap_err();
+        assert_eq!((error.kind(), error.field()), (crate::ErrorKind::InvalidArgument, Some("template")));
+    }
+    // What comes by its name, as from other languages, may be a list of secrets that were not found.
+    for name in ["seal_secret", "bucket", "trusted_keys"] {
+        let mut builder = CallbackVerifier::builder();
+        let error = builder.set(name, crate::OptionValue::List(Vec::new())).unwrap_err();
+        assert_eq!((error.field(), error.message()), (Some(name), "must not be an empty list"));
+    }
+}

@@ -115,6 +115,22 @@ fn a_question_that_oss_does_not_answer_confirms_nothing() {
 }
 
 #[test]
+fn a_question_ends_before_oss_gives_up_the_callback() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = Client::builder()
+        .endpoint(format!("http://{}", silent.local_addr().unwrap()))
+        .region("cn-hangzhou")
+        .access_key_id("id")
+        .access_key_secret("secret")
+        .build()
+        .unwrap();
+    let start = Instant::now();
+    let error = client.confirm(&event("bucket=examplebucket&object=a&size=1")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
 fn callers_with_an_event_loop_are_told_of_the_outcome() {
     let emulator = Emulator::builder().start().unwrap();
     let client = client(&emulator, emulator.access_key_secret(), SignatureVersion::V4);
