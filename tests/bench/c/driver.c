@@ -138,7 +138,8 @@ int main(int argc, char **argv) {
         size = 1;
         put(0, 0);
     } else {
-        all(20, 0);
+        double warm = strtod(given(argc, argv, "warm_seconds", "0"), NULL);
+        all(warm > 0 ? 0 : 20, now() + warm);
     }
     const char *path = given(argc, argv, "file", "");
     struct rusage before, after;

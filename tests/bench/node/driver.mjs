@@ -27,6 +27,7 @@ const part = Number(given.part ?? 8 << 20)
 const once = given.once === '1'
 const operations = Number(given.n ?? 0)
 const seconds = Number(given.seconds ?? 1)
+const warmSeconds = Number(given.warm_seconds ?? 0)
 const data = Buffer.alloc(size, 0x5a)
 
 /** Starts to measure; the function that it returns ends it and prints. */
@@ -57,10 +58,9 @@ async function puts(put) {
     const counts = await Promise.all(Array.from({ length: ways }, (_, worker) => chain(worker, goesOn)))
     return counts.reduce((sum, count) => sum + count, 0)
   }
-  // The compiler needs to see some hundreds.
   if (!once) {
-    const warm = operations > 0 ? 4 : Math.ceil(400 / ways)
-    await all((done) => done < warm)
+    const until = performance.now() + warmSeconds * 1000
+    await all(warmSeconds > 0 ? () => performance.now() < until : (done) => done < 4)
   }
   const end = measured()
   const deadline = performance.now() + seconds * 1000

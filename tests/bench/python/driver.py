@@ -29,6 +29,7 @@ part = int(given.get("part", 8 << 20))
 once = given.get("once") == "1"
 operations = int(given.get("n", 0))
 seconds = float(given.get("seconds", 1))
+warm_seconds = float(given.get("warm_seconds", 0))
 data = bytes(size)
 
 if "ca" in given:
@@ -62,11 +63,18 @@ def until(share: int, step: Callable[[int], object]) -> int:
     return done
 
 
+def warm(times: int, step: Callable[[int], object]) -> None:
+    """What goes before: `warm_seconds` of it, or so many times."""
+    deadline, done = time.perf_counter() + warm_seconds, 0
+    while time.perf_counter() < deadline if warm_seconds else done < times:
+        done += 1
+        step(done)
+
+
 def puts(put: Callable[[str], object]) -> None:
     """On this thread, or on as many as asked for."""
     if ways == 1:
-        for i in range(20):
-            put(f"warm/{i}")
+        warm(20, lambda i: put(f"warm/{i}"))
         end = measured()
         done = until(1, lambda i: put(f"k/{i}"))
         return end(done, done * size)
@@ -74,8 +82,7 @@ def puts(put: Callable[[str], object]) -> None:
     ready, go = threading.Barrier(ways + 1), threading.Barrier(ways + 1)
 
     def work(worker: int) -> None:
-        for i in range(4):
-            put(f"warm/{worker}-{i}")
+        warm(4, lambda i: put(f"warm/{worker}-{i}"))
         ready.wait()
         go.wait()
         counts[worker] = until(ways, lambda i: put(f"k/{worker}-{i}"))
@@ -92,21 +99,21 @@ def puts(put: Callable[[str], object]) -> None:
 
 
 async def aio_puts(put: Callable[[str], Awaitable[object]]) -> None:
-    if not once:
-        for i in range(4):
-            await asyncio.gather(*[put(f"warm/{i}-{worker}") for worker in range(ways)])
-    deadline = time.perf_counter() + seconds
-
-    async def work(worker: int) -> int:
+    async def work(worker: int, limit: int, deadline: float) -> int:
         done = 0
-        limit = 1 if once else operations // ways
         while done < limit if limit else time.perf_counter() < deadline:
             await put(f"k/{worker}-{done}")
             done += 1
         return done
 
+    async def all_of(limit: int, length: float) -> int:
+        deadline = time.perf_counter() + length
+        return sum(await asyncio.gather(*[work(worker, limit, deadline) for worker in range(ways)]))
+
+    if not once:
+        await all_of(0 if warm_seconds else 4, warm_seconds)
     end = measured()
-    done = sum(await asyncio.gather(*[work(worker) for worker in range(ways)]))
+    done = await all_of(1 if once else operations // ways, seconds)
     end(done, done * size)
 
 

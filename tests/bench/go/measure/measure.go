@@ -53,7 +53,11 @@ func (g *Given) Number(name string, otherwise float64) float64 {
 // Puts makes ways uploads at once, for a number of operations or some seconds.
 func (g *Given) Puts(size int, put func(key string) error) {
 	ways := int(g.Number("ways", 1))
-	g.all(ways, 20, 0, put)
+	if warm := g.Number("warm_seconds", 0); warm > 0 {
+		g.all(ways, 0, warm, put)
+	} else {
+		g.all(ways, 20, 0, put)
+	}
 	g.measured(func() (int64, int64) {
 		done := g.all(ways, int64(g.Number("n", 0))/int64(ways), g.Number("seconds", 1), put)
 		return done, done * int64(size)

@@ -147,7 +147,7 @@ fn puts(given: &Arguments) -> Result<(), String> {
             joined.sum::<Result<u64, String>>()
         })
     };
-    all(Until::Operations(ways * 20))?;
+    all(Until::warm(given, ways * 20)?)?;
     let until = Until::of(given)?;
     measure(UsageWho::RUSAGE_SELF, || all(until).map(|ops| (ops, ops * data.len() as u64)))
 }
@@ -175,7 +175,7 @@ fn puts_together(given: &Arguments, data: Bytes, ways: u64) -> Result<(), String
             .collect();
         tasks.into_iter().map(|task| runtime.block_on(task).map_err(said)?).sum::<Result<u64, String>>()
     };
-    all(Until::Operations(ways * 20))?;
+    all(Until::warm(given, ways * 20)?)?;
     let until = Until::of(given)?;
     measure(UsageWho::RUSAGE_SELF, || all(until).map(|ops| (ops, ops * data.len() as u64)))
 }

@@ -27,6 +27,20 @@ impl Until {
         }
     }
 
+    /// What goes before: `warm_seconds=` of it, or `operations`. Compilers, allocators and schedulers need a
+    /// while to settle.
+    ///
+    /// # Errors
+    /// If it is not a number.
+    pub fn warm(arguments: &Arguments, operations: u64) -> Result<Until, String> {
+        let seconds: f64 = arguments.number("warm_seconds", 0.0)?;
+        Ok(if seconds > 0.0 {
+            Until::Elapsed(Duration::from_secs_f64(seconds))
+        } else {
+            Until::Operations(operations)
+        })
+    }
+
     /// One worker's share.
     pub fn shared(self, ways: u64) -> Until {
         match self {

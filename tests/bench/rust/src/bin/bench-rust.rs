@@ -97,7 +97,7 @@ fn puts(arguments: &Arguments) -> Result<(), String> {
     };
     let until = Until::of(arguments)?;
     if arguments.number("warm", 1)? > 0 {
-        all(Until::Operations(ways * 20))?;
+        all(Until::warm(arguments, ways * 20)?)?;
     }
     measure(UsageWho::RUSAGE_SELF, || all(until).map(|ops| (ops, ops * data.len() as u64)))
 }
@@ -129,7 +129,7 @@ fn puts_started(arguments: &Arguments) -> Result<(), String> {
     // 256 at once, once: what counts is when the last is done.
     let once = arguments.number("once", 0)? > 0;
     if !once {
-        all(Until::Operations(ways * 20))?;
+        all(Until::warm(arguments, ways * 20)?)?;
     }
     let until = if once { Until::Operations(0) } else { Until::of(arguments)? };
     measure(UsageWho::RUSAGE_SELF, || all(until).map(|ops| (ops, ops * data.len() as u64)))
@@ -256,9 +256,8 @@ fn raw(arguments: &Arguments) -> Result<(), String> {
     }
     let data = vec![0x5a; arguments.number("size", 4096)?];
     let request = [head("k/1", data.len() as u64)?.into_bytes(), data.clone()].concat();
-    let until = Until::of(arguments)?;
-    measure(UsageWho::RUSAGE_SELF, || {
-        let ops = std::thread::scope(|scope| {
+    let all = |until: Until| {
+        std::thread::scope(|scope| {
             let workers: Vec<_> = (0..ways)
                 .map(|_| scope.spawn(|| raw_puts(&address, &request, until.shared(ways)).map_err(said)))
                 .collect();
@@ -266,9 +265,11 @@ fn raw(arguments: &Arguments) -> Result<(), String> {
                 .into_iter()
                 .map(|w| w.join().map_err(|_| "a worker panicked")?)
                 .sum::<Result<u64, String>>()
-        })?;
-        Ok((ops, ops * data.len() as u64))
-    })
+        })
+    };
+    all(Until::warm(arguments, 0)?)?;
+    let until = Until::of(arguments)?;
+    measure(UsageWho::RUSAGE_SELF, || all(until).map(|ops| (ops, ops * data.len() as u64)))
 }
 
 fn raw_puts(address: &str, request: &[u8], until: Until) -> std::io::Result<u64> {
