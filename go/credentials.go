@@ -35,16 +35,10 @@ type credentialsAsked struct {
 	failed  error
 }
 
-func (a *credentialsAsked) ask() (credentials Credentials, err error) {
-	defer func() {
-		if panicked := recover(); panicked != nil {
-			err = fmt.Errorf("CredentialsProvider panicked: %v", panicked)
-		}
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.failed = err
-	}()
-	return a.provide()
+func (a *credentialsAsked) ended(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.failed = err
 }
 
 // explain adds the function's own error to that of a call which got no credentials.
@@ -60,8 +54,22 @@ func (a *credentialsAsked) explain(e *Error) *Error {
 }
 
 //export goProvide
-func goProvide(context C.uintptr_t, credentials *C.osscb_credentials, failure *C.osscb_failure) C.bool {
-	provided, err := cgo.Handle(context).Value().(*credentialsAsked).ask()
+func goProvide(
+	context C.uintptr_t, credentials *C.osscb_credentials, failure *C.osscb_failure,
+) (ok C.bool) {
+	asked := cgo.Handle(context).Value().(*credentialsAsked)
+	// It is asked for all calls that wait, on a thread of the library's: there is no caller to whom a panic
+	// could go on.
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err := fmt.Errorf("CredentialsProvider panicked: %v", panicked)
+			asked.ended(err)
+			C.osscb_failure_set(failure, text(err.Error()))
+			ok = false
+		}
+	}()
+	provided, err := asked.provide()
+	asked.ended(err)
 	if err != nil {
 		C.osscb_failure_set(failure, text(err.Error()))
 		return false

@@ -165,13 +165,7 @@ func (r *reading) explain(e *Error) *Error {
 }
 
 // next reads on; 0 is the end, below 0 a failure.
-func (r *reading) next(buffer []byte) (n int) {
-	defer func() {
-		if r.panicked = recover(); r.panicked != nil {
-			r.failed = fmt.Errorf("the reader panicked: %v", r.panicked)
-			n = -1
-		}
-	}()
+func (r *reading) next(buffer []byte) int {
 	// A reader may give nothing and no error; C would take that for the end.
 	for tries := 0; tries < 100; tries++ {
 		n, err := r.reader.Read(buffer)
@@ -194,11 +188,18 @@ func (r *reading) next(buffer []byte) (n int) {
 }
 
 //export goRead
-func goRead(context C.uintptr_t, buffer *C.uint8_t, capacity C.size_t, failure *C.osscb_failure) C.int64_t {
+func goRead(
+	context C.uintptr_t, buffer *C.uint8_t, capacity C.size_t, failure *C.osscb_failure,
+) (n C.int64_t) {
 	read := cgo.Handle(context).Value().(*reading)
-	n := read.next(unsafe.Slice((*byte)(buffer), int(capacity)))
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			read.panicked, n = panicked, -1
+		}
+	}()
+	n = C.int64_t(read.next(unsafe.Slice((*byte)(buffer), int(capacity))))
 	if n < 0 {
 		C.osscb_failure_set(failure, text(read.failed.Error()))
 	}
-	return C.int64_t(n)
+	return n
 }
