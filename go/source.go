@@ -4,7 +4,6 @@ package osscallback
 import "C"
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -82,7 +81,9 @@ func FromReaderOfLength(reader io.Reader, length int64) Source {
 
 // reading is a reader that C reads, and what became of it.
 type reading struct {
-	reader   io.Reader
+	reader io.Reader
+	// What came with the last bytes: only of io.EOF is it promised that it comes again.
+	pending  error
 	failed   error
 	panicked any
 }
@@ -168,15 +169,19 @@ func (r *reading) explain(e *Error) *Error {
 func (r *reading) next(buffer []byte) int {
 	// A reader may give nothing and no error; C would take that for the end.
 	for tries := 0; tries < 100; tries++ {
-		n, err := r.reader.Read(buffer)
+		n, err := 0, r.pending
+		if err == nil {
+			n, err = r.reader.Read(buffer)
+		}
 		switch {
 		case n < 0 || n > len(buffer):
 			r.failed = fmt.Errorf("the reader said that it read %d bytes into %d", n, len(buffer))
 			return -1
 		case n > 0:
-			// An error that comes with bytes comes again.
+			r.pending = err
 			return n
-		case errors.Is(err, io.EOF):
+		case err == io.EOF:
+			// Itself and nothing that wraps it: that says that the end came too early.
 			return 0
 		case err != nil:
 			r.failed = err

@@ -149,6 +149,15 @@ func TestBrokenSourceIsASourceError(t *testing.T) {
 			}
 		}
 	}
+	for what, wrong := range map[string]error{"own": mine, "wraps EOF": fmt.Errorf("cut off: %w", io.EOF)} {
+		for _, bytes := range []int{0, 5} {
+			source := osscallback.FromReader(&forgetful{bytes: bytes, err: wrong})
+			_, err := client.PutSourceWithCallback(ctx, bucket, "a", source, callback, nil)
+			if e := failure(t, err); e.Kind != osscallback.KindSource || !errors.Is(err, wrong) {
+				t.Errorf("%s with %d bytes: %v", what, bytes, err)
+			}
+		}
+	}
 	equal(t, "callbacks", get(t, at(t, "APP_URL")+"/__count/"+marker), "0")
 	equal(t, "a panic", panicOf(func() {
 		_, _ = client.PutSourceWithCallback(ctx, bucket, "a", osscallback.FromReader(panicking{}), callback, nil)
@@ -158,6 +167,20 @@ func TestBrokenSourceIsASourceError(t *testing.T) {
 type idle struct{}
 
 func (idle) Read([]byte) (int, error) { return 0, nil }
+
+// forgetful returns its error once, with its last bytes, and then only says that it is at its end.
+type forgetful struct {
+	bytes int
+	err   error
+}
+
+func (f *forgetful) Read(buffer []byte) (int, error) {
+	err := f.err
+	if f.err = io.EOF; err == io.EOF {
+		return 0, err
+	}
+	return copy(buffer, hello[:f.bytes]), err
+}
 
 type boaster struct{}
 
