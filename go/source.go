@@ -4,12 +4,14 @@ package osscallback
 import "C"
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math"
 	"os"
 	"runtime"
 	"runtime/cgo"
+	"strings"
 	"unsafe"
 )
 
@@ -64,13 +66,19 @@ func FromBytes(data []byte) Source {
 // [errors.Is] in the upload's error. The call does not return while a Read is under way, even when its
 // context has ended.
 func FromReader(reader io.Reader) Source {
-	if file, ok := reader.(*os.File); ok {
-		return FromFile(file)
+	length := int64(unknownLength)
+	// These and no others, as net/http has it: what else has a Len may count something else by it.
+	switch known := reader.(type) {
+	case *os.File:
+		return FromFile(known)
+	case *bytes.Buffer:
+		length = int64(known.Len())
+	case *bytes.Reader:
+		length = int64(known.Len())
+	case *strings.Reader:
+		length = int64(known.Len())
 	}
-	if sized, ok := reader.(interface{ Len() int }); ok {
-		return FromReaderOfLength(reader, int64(sized.Len()))
-	}
-	return Source{kind: readerSource, reader: reader, length: unknownLength}
+	return FromReaderOfLength(reader, length)
 }
 
 // FromReaderOfLength is a reader that gives so many bytes. If they are less or more, the upload ends with
