@@ -46,7 +46,7 @@ func (a *arrivals) await(p *putCall) bool {
 	var lent runtime.Pinner
 	defer lent.Unpin()
 	p.lend(&lent)
-	p.status = C.go_start_put(p.client, text(p.bucket), text(p.key), p.start(), C.size_t(len(p.data)),
+	p.status = C.go_start_put(p.client, text(p.bucket), text(p.key), firstByte(p.data), C.size_t(len(p.data)),
 		p.callback, p.options, p.cancel, a.queue, C.uint64_t(tag), &p.failure)
 
 	a.mu.Lock()

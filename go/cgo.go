@@ -29,6 +29,12 @@ func text(s string) C.osscb_str {
 	return C.osscb_str{ptr: (*C.char)(unsafe.Pointer(unsafe.StringData(s))), len: C.size_t(len(s))}
 }
 
+// firstByte lends bytes for one call: by a byte pointer, not void *, which says that there are no Go pointers
+// behind it, wherever data lies.
+func firstByte(data []byte) *C.uint8_t {
+	return (*C.uint8_t)(unsafe.SliceData(data))
+}
+
 // milliseconds rounds up, so that little does not become nothing. What is below zero becomes 0, which
 // the library refuses with the words that it has for it.
 func milliseconds(d time.Duration) C.uint64_t {

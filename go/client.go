@@ -155,12 +155,6 @@ type putCall struct {
 	waiting atomic.Pointer[answerSocket]
 }
 
-// start returns the first byte: a byte pointer, not void *, which says that there are no Go pointers
-// behind it, wherever data lies.
-func (p *putCall) start() *C.uint8_t {
-	return (*C.uint8_t)(unsafe.SliceData(p.data))
-}
-
 // lend keeps the data where it is, for C to read until the call has ended.
 func (p *putCall) lend(lent *runtime.Pinner) {
 	if len(p.data) > 0 {
@@ -170,7 +164,7 @@ func (p *putCall) lend(lent *runtime.Pinner) {
 
 // wait makes the call, and waits in C.
 func (p *putCall) wait() {
-	p.status = C.go_put(p.client, text(p.bucket), text(p.key), p.start(), C.size_t(len(p.data)), p.callback,
+	p.status = C.go_put(p.client, text(p.bucket), text(p.key), firstByte(p.data), C.size_t(len(p.data)), p.callback,
 		p.options, p.cancel, &p.reply, &p.failure)
 }
 
@@ -181,8 +175,8 @@ func (p *putCall) step(ctx context.Context) {
 	p.lend(&lent)
 	var call *C.osscb_call
 	var wait C.go_wait
-	p.status = C.go_begin_put(p.client, text(p.bucket), text(p.key), p.start(), C.size_t(len(p.data)), p.callback,
-		p.options, p.cancel, &call, &wait, &p.reply, &p.failure)
+	p.status = C.go_begin_put(p.client, text(p.bucket), text(p.key), firstByte(p.data), C.size_t(len(p.data)),
+		p.callback, p.options, p.cancel, &call, &wait, &p.reply, &p.failure)
 	for call != nil {
 		socket := socketOf(call, &wait)
 		p.waiting.Store(socket)

@@ -4,6 +4,7 @@ package osscallback_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -208,16 +209,36 @@ func TestManyCallsWaitAtOnce(t *testing.T) {
 	}
 }
 
-func TestDataWithinAStructWithPointersIsTaken(t *testing.T) {
+// amongPointers are these bytes, within a struct whose other fields point into Go's memory.
+func amongPointers(data []byte) []byte {
 	holder := &struct {
-		data [9]byte
-		name *string
-	}{name: osscallback.Ptr("a pointer behind the data")}
-	copy(holder.data[:], hello)
+		before *string
+		data   [4096]byte
+		after  *string
+	}{before: osscallback.Ptr("a pointer"), after: osscallback.Ptr("another")}
+	return holder.data[:copy(holder.data[:], data)]
+}
+
+func TestDataWithinAStructWithPointersIsTaken(t *testing.T) {
 	client, callback := bedClient(t), callbackTo(t, "/ok", nil)
-	reply := must(client.PutObjectWithCallback(ctx, bucket, "a", holder.data[:], callback, nil))(t)
+	reply := must(client.PutObjectWithCallback(ctx, bucket, "a", amongPointers(hello), callback, nil))(t)
 	equal(t, "CRC-64", *reply.CRC64, crcOf(hello))
-	equal(t, "name", *holder.name, "a pointer behind the data")
+	source := osscallback.FromBytes(amongPointers(hello))
+	reply = must(client.PutSourceWithCallback(ctx, bucket, "a", source, callback, nil))(t)
+	equal(t, "CRC-64", *reply.CRC64, crcOf(hello))
+}
+
+func TestReceivedBytesWithinAStructWithPointersAreTaken(t *testing.T) {
+	must(osscallback.NewAnswer(amongPointers([]byte("{}"))))(t)
+	must(osscallback.ParseCallbackEvent(amongPointers([]byte("object=a")), osscallback.BodyTypeForm, ""))(t)
+	request := receive(t, "a", nil)
+	request.body = amongPointers(request.body)
+	must(request.verify(newVerifier(t, osscallback.VerifierOptions{TrustedKeys: bedKey(t)})))(t)
+	request.headers.Set("x-oss-pub-key-url", base64.StdEncoding.EncodeToString(
+		[]byte("https://gosspublic.alicdn.com/callback_pub_key_v7.pem")))
+	key := amongPointers([]byte(bedKey(t)[0]))
+	fetching := newVerifier(t, osscallback.VerifierOptions{FetchKey: func(string) ([]byte, error) { return key, nil }})
+	must(request.verify(fetching))(t)
 }
 
 func TestSecretsAreNotPrinted(t *testing.T) {

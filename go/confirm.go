@@ -111,8 +111,7 @@ type Answer struct {
 func NewAnswer(json []byte) (*Answer, error) {
 	var answer *C.osscb_answer
 	var failure *C.osscb_error
-	status := C.osscb_answer_new(
-		unsafe.Pointer(unsafe.SliceData(json)), C.size_t(len(json)), &answer, &failure)
+	status := C.go_new_answer(firstByte(json), C.size_t(len(json)), &answer, &failure)
 	if status != C.OSSCB_STATUS_OK {
 		return nil, takeError(status, failure)
 	}

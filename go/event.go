@@ -160,8 +160,8 @@ type Seal struct {
 func ParseCallbackEvent(body []byte, bodyType BodyType, template string) (*CallbackEvent, error) {
 	var event *C.osscb_event
 	var failure *C.osscb_error
-	status := C.osscb_event_parse(unsafe.Pointer(unsafe.SliceData(body)), C.size_t(len(body)),
-		C.osscb_body_type(bodyType), text(template), &event, &failure)
+	status := C.go_parse_event(firstByte(body), C.size_t(len(body)), C.osscb_body_type(bodyType),
+		text(template), &event, &failure)
 	if status != C.OSSCB_STATUS_OK {
 		return nil, takeError(status, failure)
 	}

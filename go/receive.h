@@ -24,6 +24,21 @@ static inline void go_set_first_use(osscb_verifier_options *options, uintptr_t c
     osscb_verifier_options_set_first_use(options, go_first_use, go_release, (void *)context);
 }
 
+/* Bytes come by a byte pointer, not void *: it says that there are no Go pointers behind it, wherever they lie. */
+static inline void go_set_key(osscb_key *key, const uint8_t *pem, size_t len) {
+    osscb_key_set(key, pem, len);
+}
+
+static inline osscb_status go_parse_event(const uint8_t *body, size_t len, osscb_body_type body_type,
+                                          osscb_str body_template, osscb_event **event, osscb_error **error) {
+    return osscb_event_parse(body, len, body_type, body_template, event, error);
+}
+
+static inline osscb_status go_new_answer(const uint8_t *json, size_t len, osscb_answer **answer,
+                                         osscb_error **error) {
+    return osscb_answer_new(json, len, answer, error);
+}
+
 /* Method, target and headers packed; the signature only where `event` is NULL. */
 static inline osscb_status go_verify(const osscb_verifier *verifier, const char *text, const size_t *lens,
                                      size_t headers, const uint8_t *body, size_t body_len, int64_t time,

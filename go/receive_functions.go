@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"runtime/cgo"
 	"time"
-	"unsafe"
 )
 
 // What C calls. A panic must not cross C, so it becomes what the function would say of a failure.
@@ -21,7 +20,7 @@ func goFetchKey(
 		C.osscb_failure_set(failure, text(err.Error()))
 		return false
 	}
-	C.osscb_key_set(key, unsafe.Pointer(unsafe.SliceData(pem)), C.size_t(len(pem)))
+	C.go_set_key(key, firstByte(pem), C.size_t(len(pem)))
 	return true
 }
 

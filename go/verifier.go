@@ -114,7 +114,7 @@ func (v *CallbackVerifier) verify(
 	}
 	var failure *C.osscb_error
 	status := C.go_verify((*C.osscb_verifier)(pointer), packed.start(), packed.lengths(), count,
-		(*C.uint8_t)(unsafe.SliceData(body)), C.size_t(len(body)), unixSeconds(at), event, &failure)
+		firstByte(body), C.size_t(len(body)), unixSeconds(at), event, &failure)
 	if status != C.OSSCB_STATUS_OK {
 		return takeError(status, failure)
 	}
