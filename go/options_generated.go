@@ -6,7 +6,10 @@ package osscallback
 // #include <oss_callback.h>
 import "C"
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Network holds the values of the option Network. Which of the region's endpoints to use when
 // `endpoint` is not set: `internal` from inside Alibaba Cloud, `dual_stack` for IPv6,
@@ -1048,17 +1051,21 @@ type VerifierOptions struct {
 	// Gets the PEM of official keys, in place of the library's own way. It replaces the fetching and the
 	// key that is built in, never the rule for key URLs: it is not called for a URL that is not OSS's.
 	// Set a short timeout and follow no redirects. Answers are remembered, failures for 30 s. It may be
-	// called by several goroutines at once.
+	// called by several goroutines at once. A verification that it fails has its error, and a panic goes
+	// on where the verification was called. It gets no context: what it gets, or fails to, is for all who
+	// wait for that key.
 	//
 	// Default: nil: the present key is built in; another one is fetched from OSS's own host by https.
 	FetchKey func(url string) ([]byte, error) `json:"-"`
 
 	// Asked last, of every seal that is right, whether this is the first time: remember the nonce until
 	// it expires, and return false to refuse a replay. It must be atomic: of two calls with one nonce
-	// only one may get true.
+	// only one may get true. An error is for when it cannot be told: the verification then fails with it
+	// as it is, and a panic goes on where the verification was called. ctx is that of the request, and
+	// [context.Background] with [CallbackVerifier.Verify].
 	//
 	// Default: nil: replays within the expiry are accepted.
-	FirstUse func(nonce string, expiresAt time.Time) bool `json:"-"`
+	FirstUse func(ctx context.Context, nonce string, expiresAt time.Time) (first bool, err error) `json:"-"`
 }
 
 // handOver gives C what is set. The caller frees the handle.

@@ -5,15 +5,20 @@
 
 #include "send.h"
 
-extern _Bool goFetchKey(uintptr_t context, char *url, struct osscb_key *key, struct osscb_failure *failure);
-extern _Bool goFirstUse(uintptr_t context, char *nonce, int64_t expires_at);
+extern _Bool goFetchKey(uintptr_t context, uintptr_t within, char *url, struct osscb_key *key,
+                        struct osscb_failure *failure);
+extern _Bool goFirstUse(uintptr_t context, uintptr_t within, char *nonce, int64_t expires_at);
+
+/* The verification that this thread is in: functions are called on the thread that verifies, and told of the
+   verifier only. One for each file of Go that includes this: verifier.go alone verifies and sets functions. */
+static _Thread_local uintptr_t go_within;
 
 static inline bool go_fetch_key(void *context, const char *url, osscb_key *key, osscb_failure *failure) {
-    return goFetchKey((uintptr_t)context, (char *)url, key, failure);
+    return goFetchKey((uintptr_t)context, go_within, (char *)url, key, failure);
 }
 
 static inline bool go_first_use(void *context, const char *nonce, int64_t expires_at) {
-    return goFirstUse((uintptr_t)context, (char *)nonce, expires_at);
+    return goFirstUse((uintptr_t)context, go_within, (char *)nonce, expires_at);
 }
 
 static inline void go_set_fetch_key(osscb_verifier_options *options, uintptr_t context) {
@@ -40,9 +45,9 @@ static inline osscb_status go_new_answer(const uint8_t *json, size_t len, osscb_
 }
 
 /* Method, target and headers packed; the signature only where `event` is NULL. */
-static inline osscb_status go_verify(const osscb_verifier *verifier, const char *text, const size_t *lens,
-                                     size_t headers, const uint8_t *body, size_t body_len, int64_t time,
-                                     osscb_event **event, osscb_error **error) {
+static inline osscb_status go_verify(const osscb_verifier *verifier, uintptr_t within, const char *text,
+                                     const size_t *lens, size_t headers, const uint8_t *body, size_t body_len,
+                                     int64_t time, osscb_event **event, osscb_error **error) {
     go_texts texts = {text, lens};
     osscb_str method = go_take(&texts);
     osscb_str target = go_take(&texts);
@@ -51,11 +56,15 @@ static inline osscb_status go_verify(const osscb_verifier *verifier, const char 
         return OSSCB_STATUS_BUG;
     }
     go_take_pairs(&texts, pairs, headers);
+    /* A function may verify, too, by another verifier. */
+    uintptr_t outer = go_within;
+    go_within = within;
     osscb_status status =
         event == NULL ? osscb_verifier_verify_signature(verifier, method, target, pairs, headers, body,
                                                         body_len, error)
                       : osscb_verifier_verify_at(verifier, method, target, pairs, headers, body, body_len,
                                                  time, event, error);
+    go_within = outer;
     free(pairs);
     return status;
 }

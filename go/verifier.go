@@ -4,6 +4,7 @@ package osscallback
 import "C"
 
 import (
+	"context"
 	"runtime/cgo"
 	"time"
 	"unsafe"
@@ -19,6 +20,8 @@ import (
 type CallbackVerifier struct {
 	handle  *handle
 	maxBody int64
+	// Whether there are functions that C may ask.
+	asks bool
 }
 
 // NewCallbackVerifier checks the options and makes a verifier. Nothing is sent.
@@ -40,14 +43,17 @@ func NewCallbackVerifier(options VerifierOptions) (*CallbackVerifier, error) {
 		C.go_set_fetch_key(set, C.uintptr_t(cgo.NewHandle(options.FetchKey)))
 	}
 	if options.FirstUse != nil {
-		C.go_set_first_use(set, C.uintptr_t(cgo.NewHandle(options.FirstUse)))
+		C.go_set_first_use(set, C.uintptr_t(cgo.NewHandle(firstUse(options.FirstUse))))
 	}
 	var made *C.osscb_verifier
 	var failure *C.osscb_error
 	if status := C.osscb_verifier_new(set, &made, &failure); status != C.OSSCB_STATUS_OK {
 		return nil, takeError(status, failure)
 	}
-	verifier := &CallbackVerifier{maxBody: int64(C.osscb_verifier_max_body(made))}
+	verifier := &CallbackVerifier{
+		maxBody: int64(C.osscb_verifier_max_body(made)),
+		asks:    options.FetchKey != nil || options.FirstUse != nil,
+	}
 	verifier.handle = own(unsafe.Pointer(made), func(pointer unsafe.Pointer) {
 		C.osscb_verifier_free((*C.osscb_verifier)(pointer))
 	})
@@ -61,7 +67,8 @@ func NewCallbackVerifier(options VerifierOptions) (*CallbackVerifier, error) {
 // [CallbackVerifier.VerifyRequest] and [CallbackVerifier.Handler], which take all this from a request.
 //
 // The error is [ErrVerification]; Reason says which check failed, and Hint, where it can be told, the
-// accident that explains it. Both are for your log: to the sender, answer [Refusal].
+// accident that explains it. Both are for your log: to the sender, answer [Refusal]. An error of
+// [VerifierOptions.FirstUse] is returned as it is.
 func (v *CallbackVerifier) Verify(
 	method, target string, headers map[string][]string, body []byte,
 ) (*CallbackEvent, error) {
@@ -73,9 +80,14 @@ func (v *CallbackVerifier) Verify(
 func (v *CallbackVerifier) VerifyAt(
 	method, target string, headers map[string][]string, body []byte, at time.Time,
 ) (*CallbackEvent, error) {
+	return v.verifyIn(context.Background(), method, target, headers, body, at)
+}
+
+func (v *CallbackVerifier) verifyIn(
+	ctx context.Context, method, target string, headers map[string][]string, body []byte, at time.Time,
+) (*CallbackEvent, error) {
 	var event *C.osscb_event
-	err := v.verify(method, target, headers, body, at, &event)
-	if err != nil {
+	if err := v.verify(ctx, method, target, headers, body, at, &event); err != nil {
 		return nil, err
 	}
 	return takeEvent(event), nil
@@ -86,12 +98,13 @@ func (v *CallbackVerifier) VerifyAt(
 func (v *CallbackVerifier) VerifySignature(
 	method, target string, headers map[string][]string, body []byte,
 ) error {
-	return v.verify(method, target, headers, body, time.Time{}, nil)
+	return v.verify(context.Background(), method, target, headers, body, time.Time{}, nil)
 }
 
 // verify asks for the signature only where event is nil.
 func (v *CallbackVerifier) verify(
-	method, target string, headers map[string][]string, body []byte, at time.Time, event **C.osscb_event,
+	ctx context.Context, method, target string, headers map[string][]string, body []byte, at time.Time,
+	event **C.osscb_event,
 ) error {
 	if v == nil {
 		return isNil("verifier")
@@ -112,13 +125,21 @@ func (v *CallbackVerifier) verify(
 			count++
 		}
 	}
+	within := &verification{ctx: ctx}
+	number := C.uintptr_t(0)
+	if v.asks {
+		lent, done := within.lend()
+		defer done()
+		number = lent
+	}
 	var failure *C.osscb_error
-	status := C.go_verify((*C.osscb_verifier)(pointer), packed.start(), packed.lengths(), count,
+	var e *Error
+	status := C.go_verify((*C.osscb_verifier)(pointer), number, packed.start(), packed.lengths(), count,
 		firstByte(body), C.size_t(len(body)), unixSeconds(at), event, &failure)
 	if status != C.OSSCB_STATUS_OK {
-		return takeError(status, failure)
+		e = takeError(status, failure)
 	}
-	return nil
+	return within.outcome(e)
 }
 
 // Close frees the verifier; using it later fails with [ErrClosed]. Events stay. Closing again does

@@ -78,17 +78,21 @@ const VERIFIER_FUNCTIONS: &str = "
 \t// Gets the PEM of official keys, in place of the library's own way. It replaces the fetching and the
 \t// key that is built in, never the rule for key URLs: it is not called for a URL that is not OSS's.
 \t// Set a short timeout and follow no redirects. Answers are remembered, failures for 30 s. It may be
-\t// called by several goroutines at once.
+\t// called by several goroutines at once. A verification that it fails has its error, and a panic goes
+\t// on where the verification was called. It gets no context: what it gets, or fails to, is for all who
+\t// wait for that key.
 \t//
 \t// Default: nil: the present key is built in; another one is fetched from OSS's own host by https.
 \tFetchKey func(url string) ([]byte, error) `json:\"-\"`
 
 \t// Asked last, of every seal that is right, whether this is the first time: remember the nonce until
 \t// it expires, and return false to refuse a replay. It must be atomic: of two calls with one nonce
-\t// only one may get true.
+\t// only one may get true. An error is for when it cannot be told: the verification then fails with it
+\t// as it is, and a panic goes on where the verification was called. ctx is that of the request, and
+\t// [context.Background] with [CallbackVerifier.Verify].
 \t//
 \t// Default: nil: replays within the expiry are accepted.
-\tFirstUse func(nonce string, expiresAt time.Time) bool `json:\"-\"`
+\tFirstUse func(ctx context.Context, nonce string, expiresAt time.Time) (first bool, err error) `json:\"-\"`
 ";
 
 /// What Go writes in capitals throughout.
@@ -133,7 +137,7 @@ fn in_go<'a>(text: &str, names: impl Iterator<Item = &'a String>) -> String {
 
 pub fn options(api: &Api) -> Output {
     let mut out = head("options.toml");
-    out.push_str("import \"time\"\n\n");
+    out.push_str("import (\n\t\"context\"\n\t\"time\"\n)\n\n");
     for option in enums(api) {
         enumeration(&mut out, option);
     }
