@@ -124,8 +124,9 @@ func Refusal() *Answer {
 	return takeAnswer(C.osscb_answer_new_refusal())
 }
 
-// brokenAnswer is for a callback that did verify, but could not be acted on: status 500.
-func brokenAnswer() *Answer {
+// Failure is the answer to a callback that did verify, but could not be acted on: status 500. The object
+// stays stored, and the uploader gets [ErrCallbackFailed].
+func Failure() *Answer {
 	return takeAnswer(C.osscb_answer_new_failure())
 }
 

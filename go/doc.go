@@ -13,7 +13,8 @@
 // Every error is an [*Error] with a [Kind] and the facts that are known. Compare with [errors.Is] and
 // [ErrTimeout], [ErrCallbackFailed] and their like; take the facts by [errors.As]. A call that its
 // context ended is [ErrCancelled], and also [context.Canceled] or [context.DeadlineExceeded], whichever
-// it was. With [ErrCallbackFailed] the object is stored.
+// it was. With [ErrCallbackFailed] the object is stored. Only what [VerifierOptions.FirstUse] returns is
+// handed on as it is.
 //
 // # Calls
 //

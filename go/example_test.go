@@ -166,7 +166,7 @@ func ExampleCallbackVerifier_Handler() {
 	defer verifier.Close()
 	handler := verifier.Handler(func(_ context.Context, event *osscallback.CallbackEvent) (any, error) {
 		return map[string]any{"stored": event.Key, "bytes": event.Size.Value}, nil
-	})
+	}, nil)
 	http.Handle("/oss/callback", handler)
 
 	// An upload, to see what the uploader gets.

@@ -1,78 +1,166 @@
+//go:build cgo
+
 package osscallback
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 )
 
-// bodyTime is how long a callback's body may take to arrive. OSS waits 5 seconds for the whole answer.
-var bodyTime = 10 * time.Second
+// HandlerOptions are the options of [CallbackVerifier.Handler]. The zero value of a field means its
+// default.
+type HandlerOptions struct {
+	// How long a request's body may take to arrive; below 0, as long as the server lets it. OSS waits 5
+	// seconds for the whole answer.
+	//
+	// Default: 5 s.
+	BodyTimeout time.Duration
+
+	// Is told why a request was refused, as a warning, or could not be answered, as an error.
+	//
+	// Default: [slog.Default].
+	Logger *slog.Logger
+}
+
+const defaultBodyTimeout = 5 * time.Second
 
 // Handler makes an [http.Handler] that verifies each callback and lets handle answer it. Whatever router
-// or middleware strips from the path, the request is verified as it arrived.
+// or middleware strips from the path, the request is verified as it arrived. opts may be nil.
 //
 // What handle returns is sent as JSON, and OSS gives it to the uploader; []byte and [json.RawMessage] are
 // sent as they are. The context is the request's. Requests that are not from OSS never reach handle: they
-// are answered with [Refusal], and the reason is logged by [slog]. If handle fails, or returns what OSS
-// would refuse, that is logged and answered with status 500: the object stays stored, and the uploader
-// gets [ErrCallbackFailed].
+// are answered with [Refusal], and the reason is logged; so are those for which handle returns an
+// [ErrVerification], such as that of [Client.Confirm]. If handle fails otherwise, or returns what OSS would
+// refuse, that is logged and answered with [Failure]. In both cases the object stays stored, and the
+// uploader gets [ErrCallbackFailed].
 func (v *CallbackVerifier) Handler(
-	handle func(ctx context.Context, event *CallbackEvent) (answer any, err error),
+	handle func(ctx context.Context, event *CallbackEvent) (answer any, err error), opts *HandlerOptions,
 ) http.Handler {
+	var options HandlerOptions
+	if opts != nil {
+		options = *opts
+	}
+	if options.BodyTimeout == 0 {
+		options.BodyTimeout = defaultBodyTimeout
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// Not every server can do it; then its own timeouts hold.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
-		event, err := v.VerifyRequest(r)
+		log := options.Logger
+		if log == nil {
+			log = slog.Default()
+		}
+		body, err := v.readInTime(w, r, options.BodyTimeout)
 		if err != nil {
-			var e *Error
-			if errors.As(err, &e) && e.Kind == KindVerification {
-				slog.WarnContext(r.Context(), "callback refused", "reason", string(e.Reason), "error", e)
-				Refusal().Send(w)
-				return
+			level := slog.LevelError
+			if v != nil {
+				// The sender's fault, as far as one can tell.
+				level = slog.LevelWarn
 			}
-			broken(w, r, err)
+			log.Log(r.Context(), level, "callback not read", "error", err)
+			Failure().Send(w)
 			return
 		}
-		answer, err := handle(r.Context(), event)
-		if err != nil {
-			broken(w, r, err)
-			return
+		answer, err := v.answer(r, body, handle)
+		var e *Error
+		switch {
+		case err == nil:
+			answer.Send(w)
+		case errors.As(err, &e) && e.Kind == KindVerification:
+			log.WarnContext(r.Context(), "callback refused", "reason", string(e.Reason), "error", err)
+			Refusal().Send(w)
+		default:
+			log.ErrorContext(r.Context(), "callback not answered", "error", err)
+			Failure().Send(w)
 		}
-		reply, err := answerOf(answer)
-		if err != nil {
-			broken(w, r, err)
-			return
-		}
-		reply.Send(w)
 	})
+}
+
+func (v *CallbackVerifier) answer(
+	r *http.Request, body []byte, handle func(context.Context, *CallbackEvent) (any, error),
+) (*Answer, error) {
+	event, err := v.verifyRead(r, body)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := handle(r.Context(), event)
+	if err != nil {
+		return nil, err
+	}
+	return answerOf(answer)
 }
 
 // VerifyRequest verifies a callback request: reads its body, at most MaxBody bytes, and takes the target
 // as it arrived from RequestURI. Call it before anything else reads the body.
 //
-// The error is as for [CallbackVerifier.Verify], or that of the reading.
+// The error is as for [CallbackVerifier.Verify]; of a body that does not arrive whole it is [ErrNetwork],
+// or [ErrTimeout] if a deadline of the server's has passed.
 func (v *CallbackVerifier) VerifyRequest(r *http.Request) (*CallbackEvent, error) {
-	if v == nil {
-		return nil, isNil("verifier")
+	body, err := v.read(r)
+	if err != nil {
+		return nil, err
 	}
-	var body []byte
-	if r.Body != nil {
-		// One byte more than is allowed: the verifier then says that it is too much.
-		var err error
-		if body, err = io.ReadAll(io.LimitReader(r.Body, v.maxBody+1)); err != nil {
-			return nil, err
-		}
-	}
+	return v.verifyRead(r, body)
+}
+
+func (v *CallbackVerifier) verifyRead(r *http.Request, body []byte) (*CallbackEvent, error) {
 	target := r.RequestURI
 	if target == "" {
 		target = r.URL.RequestURI()
 	}
-	return v.Verify(r.Method, target, r.Header, body)
+	return v.verifyIn(r.Context(), r.Method, target, r.Header, body, time.Time{})
+}
+
+func (v *CallbackVerifier) read(r *http.Request) ([]byte, error) {
+	if v == nil {
+		return nil, isNil("verifier")
+	}
+	if r.Body == nil {
+		return nil, nil
+	}
+	// One byte more than is allowed: the verifier then says that it is too much.
+	body, err := io.ReadAll(io.LimitReader(r.Body, v.maxBody+1))
+	if err == nil {
+		return body, nil
+	}
+	e := &Error{Kind: KindNetwork, Source: err.Error(), wrapped: []error{err}}
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		e.Kind = KindTimeout
+	}
+	e.Message = "the body of the callback did not arrive whole: " + err.Error()
+	return nil, e
+}
+
+// readInTime has the server end the reading when the time is over: a deadline that is set beforehand would take
+// the place of an earlier one of the server's.
+func (v *CallbackVerifier) readInTime(
+	w http.ResponseWriter, r *http.Request, timeout time.Duration,
+) ([]byte, error) {
+	if timeout < 0 {
+		return v.read(r)
+	}
+	ended := make(chan struct{})
+	timer := time.AfterFunc(timeout, func() {
+		// Not every server can do it; then its own timeouts hold.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
+		close(ended)
+	})
+	// Also when the reading panics: the server may not be asked once the handler has returned.
+	defer timer.Stop()
+	body, err := v.read(r)
+	if timer.Stop() {
+		return body, err
+	}
+	<-ended
+	return nil, &Error{
+		Kind: KindTimeout, wrapped: []error{os.ErrDeadlineExceeded},
+		Message: fmt.Sprintf("the body of the callback did not arrive within %v", timeout),
+	}
 }
 
 // Send writes the answer.
@@ -97,9 +185,4 @@ func answerOf(answer any) (*Answer, error) {
 		return nil, err
 	}
 	return NewAnswer(text)
-}
-
-func broken(w http.ResponseWriter, r *http.Request, err error) {
-	slog.ErrorContext(r.Context(), "callback not answered", "error", err)
-	brokenAnswer().Send(w)
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"go/build"
 	"io"
 	"log/slog"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	osscallback "github.com/oss-callback/oss-callback/go"
@@ -56,11 +58,11 @@ func (l *sharedLog) Reset() {
 // serveCallbacks runs an application server behind a mounted path, as with a router.
 func serveCallbacks(
 	t *testing.T, options osscallback.VerifierOptions,
-	handle func(context.Context, *osscallback.CallbackEvent) (any, error),
+	handle func(context.Context, *osscallback.CallbackEvent) (any, error), how *osscallback.HandlerOptions,
 ) string {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.Handle("/api/", http.StripPrefix("/api", newVerifier(t, options).Handler(handle)))
+	mux.Handle("/api/", http.StripPrefix("/api", newVerifier(t, options).Handler(handle, how)))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return server.URL + "/api/oss%20done?shop=1"
@@ -72,16 +74,22 @@ func TestUploadsAreAnsweredByAHandler(t *testing.T) {
 	options := osscallback.VerifierOptions{
 		TrustedKeys: bedKey(t), SealSecret: []osscallback.Secret{sealSecret}, Bucket: []string{bucket},
 	}
-	address := serveCallbacks(t, options, func(_ context.Context, event *osscallback.CallbackEvent) (any, error) {
+	client := bedClient(t)
+	handle := func(ctx context.Context, event *osscallback.CallbackEvent) (any, error) {
 		switch event.Variables["want"] {
+		case "confirmed":
+			other := must(osscallback.ParseCallbackEvent(
+				[]byte("bucket="+bucket+"&object=never&size=1"), osscallback.BodyTypeForm, ""))(t)
+			_, err := client.Confirm(ctx, other)
+			return nil, err
 		case "error":
 			return nil, errors.New("no such order")
 		case "no json":
 			return []byte("OK"), nil
 		}
 		return map[string]any{"key": event.Key, "order": event.Variables["want"]}, nil
-	})
-	client := bedClient(t)
+	}
+	address := serveCallbacks(t, options, handle, nil)
 	upload := func(want string, seal *osscallback.SealOptions) (*osscallback.CallbackReply, error) {
 		callback := callbackToURL(t, address, &osscallback.CallbackOptions{
 			Vars: map[string]string{"want": want}, Seal: seal,
@@ -91,13 +99,20 @@ func TestUploadsAreAnsweredByAHandler(t *testing.T) {
 	reply := must(upload("42", seal))(t)
 	equal(t, "reply", reply.Text(), `{"key":"dir/ø + %.txt","order":"42"}`)
 	equal(t, "log", log.String(), "")
-	for want, says := range map[string]string{"error": "no such order", "no json": "0007-00000205"} {
+	for want, expected := range map[string]struct {
+		status int
+		says   string
+	}{
+		"error":     {500, "level=ERROR msg=\"callback not answered\" error=\"no such order\""},
+		"no json":   {500, "0007-00000205"},
+		"confirmed": {403, "level=WARN msg=\"callback refused\" reason=object_missing"},
+	} {
 		_, err := upload(want, seal)
 		e := failure(t, err)
 		equal(t, want, e.Kind, osscallback.KindCallbackFailed)
-		if !e.Stored || !strings.Contains(log.String(), says) {
-			t.Errorf("%v; log: %s", err, log)
-		}
+		equal(t, want, e.Stored, true)
+		equal(t, want, e.CallbackStatus, expected.status)
+		has(t, "log", log.String(), expected.says)
 	}
 	log.Reset()
 	_, err := upload("42", nil)
@@ -108,14 +123,15 @@ func TestUploadsAreAnsweredByAHandler(t *testing.T) {
 }
 
 func TestAHandlerRefusesForgedOversizedAndSlowRequests(t *testing.T) {
-	log := logged(t)
-	// Undone when the server below is gone.
-	t.Cleanup(osscallback.SetBodyTime(300 * time.Millisecond))
+	unused, log := logged(t), &sharedLog{}
 	options := osscallback.VerifierOptions{TrustedKeys: bedKey(t), MaxBody: 1000}
+	how := &osscallback.HandlerOptions{
+		BodyTimeout: 300 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(log, nil)),
+	}
 	address := serveCallbacks(t, options, func(context.Context, *osscallback.CallbackEvent) (any, error) {
 		t.Error("a forged request was handed on")
 		return nil, nil
-	})
+	}, how)
 	honest := receive(t, "a.txt", nil)
 	for reason, body := range map[string]string{
 		// The path is another one than OSS signed.
@@ -133,13 +149,101 @@ func TestAHandlerRefusesForgedOversizedAndSlowRequests(t *testing.T) {
 			t.Errorf("said %s; log: %s", said, log)
 		}
 	}
+	began := time.Now()
+	said := sendSlowly(t, address)
+	if took := time.Since(began); took < 250*time.Millisecond || took > 3*time.Second {
+		t.Errorf("a slow request was answered after %v", took)
+	}
+	has(t, "said", said, "HTTP/1.1 500 ")
+	has(t, "log", log.String(), "level=WARN msg=\"callback not read\"")
+	has(t, "log", log.String(), "did not arrive within 300ms")
+	equal(t, "what is logged elsewhere", unused.String(), "")
+}
+
+// sendSlowly begins a request whose body never comes, and returns what it is answered until the server hangs up.
+func sendSlowly(t *testing.T, address string) string {
+	t.Helper()
 	host, path, _ := strings.Cut(strings.TrimPrefix(address, "http://"), "/")
 	slow := must(net.Dial("tcp", host))(t)
 	defer slow.Close()
 	_, _ = io.WriteString(slow, "POST /"+path+" HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nslow")
 	// Whatever is said, the server does not wait for ever.
 	_ = slow.SetReadDeadline(time.Now().Add(20 * time.Second))
-	if _, err := io.ReadAll(slow); errors.Is(err, os.ErrDeadlineExceeded) {
+	said, err := io.ReadAll(slow)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("the server still waits for the body")
 	}
+	return string(said)
+}
+
+func TestAHandlersContextOutlivesTheTimeOfTheBody(t *testing.T) {
+	options := osscallback.VerifierOptions{TrustedKeys: bedKey(t)}
+	how := &osscallback.HandlerOptions{BodyTimeout: 300 * time.Millisecond}
+	address := serveCallbacks(t, options, func(ctx context.Context, _ *osscallback.CallbackEvent) (any, error) {
+		time.Sleep(600 * time.Millisecond)
+		return "still there", ctx.Err()
+	}, how)
+	reply := must(bedClient(t).PutObjectWithCallback(
+		ctx, bucket, "a", hello, callbackToURL(t, address, nil), nil))(t)
+	equal(t, "reply", reply.Text(), `"still there"`)
+}
+
+func TestAStricterReadTimeoutOfTheServerHolds(t *testing.T) {
+	_ = logged(t)
+	verifier := newVerifier(t, osscallback.VerifierOptions{TrustedKeys: bedKey(t)})
+	handle := func(context.Context, *osscallback.CallbackEvent) (any, error) { return nil, nil }
+	server := httptest.NewUnstartedServer(verifier.Handler(handle, nil))
+	server.Config.ReadTimeout = 300 * time.Millisecond
+	server.Start()
+	defer server.Close()
+	began := time.Now()
+	has(t, "said", sendSlowly(t, server.URL+"/"), "HTTP/1.1 500 ")
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("answered after %v", took)
+	}
+}
+
+func TestABodyThatBreaksOffIsAnErrorOfThePackage(t *testing.T) {
+	verifier := newVerifier(t, osscallback.VerifierOptions{TrustedKeys: bedKey(t)})
+	for cause, kind := range map[error]osscallback.Kind{
+		io.ErrUnexpectedEOF:    osscallback.KindNetwork,
+		os.ErrDeadlineExceeded: osscallback.KindTimeout,
+	} {
+		request := httptest.NewRequest("POST", "/", iotest.ErrReader(cause))
+		_, err := verifier.VerifyRequest(request)
+		equal(t, "kind", failure(t, err).Kind, kind)
+		equal(t, "cause", errors.Is(err, cause), true)
+	}
+}
+
+// Verify has no request to take a context from.
+func TestFirstUseGetsTheContextOfTheRequest(t *testing.T) {
+	type key struct{}
+	sealed := sealedRequest(t)
+	for want, verify := range map[any]func(*osscallback.CallbackVerifier) error{
+		"of the request": func(verifier *osscallback.CallbackVerifier) error {
+			request := httptest.NewRequest(sealed.method, sealed.target, bytes.NewReader(sealed.body))
+			request.Header = sealed.headers
+			_, err := verifier.VerifyRequest(request.WithContext(context.WithValue(ctx, key{}, "of the request")))
+			return err
+		},
+		nil: func(verifier *osscallback.CallbackVerifier) error {
+			_, err := sealed.verify(verifier)
+			return err
+		},
+	} {
+		verifier := onceVerifier(t, func(ctx context.Context, _ string, _ time.Time) (bool, error) {
+			equal(t, "context", ctx.Value(key{}), want)
+			return true, nil
+		})
+		equal(t, "error", verify(verifier), nil)
+	}
+}
+
+// Without cgo, the one line of nocgo.go is all that the compiler complains of.
+func TestWithoutCgoNothingElseIsCompiled(t *testing.T) {
+	without := build.Default
+	without.CgoEnabled = false
+	found := must(without.ImportDir(".", 0))(t)
+	equal(t, "files", strings.Join(found.GoFiles, " "), "doc.go nocgo.go values.go")
 }

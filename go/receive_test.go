@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -351,7 +352,12 @@ func TestAnswerIsCheckedBeforeItIsSent(t *testing.T) {
 	}
 	_, err := osscallback.NewAnswer(nil)
 	equal(t, "field", failure(t, err).Field, "answer")
-	equal(t, "refusal", osscallback.Refusal().Status, 403)
+	for status, fixed := range map[int]*osscallback.Answer{
+		403: osscallback.Refusal(), 500: osscallback.Failure(),
+	} {
+		equal(t, "status", fixed.Status, status)
+		equal(t, "length", fixed.Headers["Content-Length"], strconv.Itoa(len(fixed.Body)))
+	}
 }
 
 func TestHostileCallbacksAreRefusedWithoutHarm(t *testing.T) {
