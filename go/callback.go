@@ -17,6 +17,7 @@ type Callback struct {
 	json        string
 	varsJSON    string
 	warnings    []string
+	toBeSealed  bool
 }
 
 // NewCallback checks a callback and encodes it.
@@ -85,6 +86,7 @@ func takeCallback(made *C.osscb_callback) *Callback {
 		encodedVars: C.GoString(C.osscb_callback_encoded_vars(made)),
 		json:        C.GoString(C.osscb_callback_json(made)),
 		varsJSON:    C.GoString(C.osscb_callback_vars_json(made)),
+		toBeSealed:  bool(C.osscb_callback_is_to_be_sealed(made)),
 	}
 	for i, count := C.size_t(0), C.osscb_callback_warning_count(made); i < count; i++ {
 		callback.warnings = append(callback.warnings, C.GoString(C.osscb_callback_warning(made, i)))
@@ -119,6 +121,11 @@ func (c *Callback) VarsJSON() string {
 // Warnings returns what is legal but seldom meant, such as a variable that the body never uses.
 func (c *Callback) Warnings() []string {
 	return append([]string(nil), c.warnings...)
+}
+
+// IsToBeSealed reports whether each upload gets a seal; not so of a callback that is sealed already.
+func (c *Callback) IsToBeSealed() bool {
+	return c.toBeSealed
 }
 
 // Preview returns the exact body that OSS would send for an upload with these values.

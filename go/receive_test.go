@@ -293,6 +293,8 @@ func TestSealIsDemandedAndUsedOnce(t *testing.T) {
 	})
 	forOne := must(callback.SealedFor(bucket, "a", time.Time{}))(t)
 	defer forOne.Close()
+	equal(t, "to be sealed", callback.IsToBeSealed(), true)
+	equal(t, "to be sealed again", forOne.IsToBeSealed() || anywhere(t).IsToBeSealed(), false)
 	if callback.VarsJSON() != "" || !strings.Contains(forOne.VarsJSON(), `"x:seal"`) {
 		t.Errorf("%q, %q", callback.VarsJSON(), forOne.VarsJSON())
 	}
