@@ -293,14 +293,14 @@ type Error struct {
 	// Version of the stored object, in a versioned bucket.
 	VersionID string
 
-	// With `callback_failed`: why the callback failed, one of the causes in docs/errors.md.
+	// With [ErrCallbackFailed]: why the callback failed, one of the causes in docs/errors.md.
 	Cause Cause
 
-	// With `callback_failed`: the HTTP status that the application server answered, if it
+	// With [ErrCallbackFailed]: the HTTP status that the application server answered, if it
 	// answered.
 	CallbackStatus int
 
-	// With `verification`: which check failed, one of the reasons in docs/errors.md.
+	// With [ErrVerification]: which check failed, one of the reasons in docs/errors.md.
 	Reason Reason
 
 	retryable bool

@@ -12,7 +12,7 @@ import (
 )
 
 // Network holds the values of the option Network. Which of the region's endpoints to use when
-// `endpoint` is not set: `internal` from inside Alibaba Cloud, `dual_stack` for IPv6,
+// [Options.Endpoint] is not set: `internal` from inside Alibaba Cloud, `dual_stack` for IPv6,
 // `accelerate` for transfer acceleration. The zero value means the default.
 type Network int32
 
@@ -53,17 +53,17 @@ const (
 	// CredentialsSourceEnvironment is `environment`.
 	CredentialsSourceEnvironment CredentialsSource = 2
 
-	// CredentialsSourceOidc is `oidc`.
-	CredentialsSourceOidc CredentialsSource = 3
+	// CredentialsSourceOIDC is `oidc`.
+	CredentialsSourceOIDC CredentialsSource = 3
 
 	// CredentialsSourceProfile is `profile`.
 	CredentialsSourceProfile CredentialsSource = 4
 
-	// CredentialsSourceEcsRole is `ecs_role`.
-	CredentialsSourceEcsRole CredentialsSource = 5
+	// CredentialsSourceECSRole is `ecs_role`.
+	CredentialsSourceECSRole CredentialsSource = 5
 
-	// CredentialsSourceUri is `uri`.
-	CredentialsSourceUri CredentialsSource = 6
+	// CredentialsSourceURI is `uri`.
+	CredentialsSourceURI CredentialsSource = 6
 
 	// CredentialsSourceOssutil is `ossutil`.
 	CredentialsSourceOssutil CredentialsSource = 7
@@ -107,8 +107,8 @@ const (
 	// AddressingPath is `path`.
 	AddressingPath Addressing = 3
 
-	// AddressingCname is `cname`.
-	AddressingCname Addressing = 4
+	// AddressingCNAME is `cname`.
+	AddressingCNAME Addressing = 4
 )
 
 // String returns the value's name, such as auto.
@@ -186,7 +186,8 @@ func (v ServerSideEncryption) String() string {
 }
 
 // ServerSideDataEncryption holds the values of the option ServerSideDataEncryption. Algorithm
-// for the data itself, with `server_side_encryption` KMS. The zero value means the default.
+// for the data itself, with [PutOptions.ServerSideEncryption] KMS. The zero value means the
+// default.
 type ServerSideDataEncryption int32
 
 const (
@@ -219,7 +220,7 @@ func (v CallbackPlacement) String() string {
 // CallbackRetry holds the values of the option CallbackRetry. What to do when the request was
 // handed over whole and its answer was lost, so that the callback may have been made.
 // `if_not_stored` looks (HeadObject, which the key must be allowed to do): what is not stored
-// is sent again, what is stored ends with `outcome_unknown`. `never` ends with the error.
+// is sent again, what is stored ends with [ErrOutcomeUnknown]. `never` ends with the error.
 // `always` sends again, and the application server must bear a second callback for one upload.
 // The zero value means the default.
 type CallbackRetry int32
@@ -300,7 +301,7 @@ type Options struct {
 	// `~/.alibabacloud/credentials.ini`; the ECS instance's RAM role; the credentials URI;
 	// `~/.ossutilconfig`. The other values ask that source alone.
 	//
-	// Default: `default`, or the source that Profile, EcsRoleName or CredentialsUri belongs to.
+	// Default: `default`, or the source that Profile, ECSRoleName or CredentialsURI belongs to.
 	CredentialsSource CredentialsSource
 
 	// Name of a profile in `~/.aliyun/config.json` or `~/.alibabacloud/credentials.ini`. Setting
@@ -314,13 +315,13 @@ type Options struct {
 	//
 	// Default: from the environment: `ALIBABA_CLOUD_ECS_METADATA`; else asked of the metadata
 	// service.
-	EcsRoleName string
+	ECSRoleName string
 
 	// URL of a server that hands out temporary credentials as JSON. Setting it chooses that
 	// source. It is never shown, as it may hold a token.
 	//
 	// Default: from the environment: `ALIBABA_CLOUD_CREDENTIALS_URI`.
-	CredentialsUri Secret
+	CredentialsURI Secret
 
 	// Where the ECS metadata service is; for tests.
 	//
@@ -332,7 +333,7 @@ type Options struct {
 	//
 	// Default: from the environment: the endpoint of `ALIBABA_CLOUD_STS_REGION` (its VPC endpoint
 	// where `ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED` is true); else `sts.aliyuncs.com`.
-	StsEndpoint string
+	STSEndpoint string
 
 	// How requests are signed. V4 needs a region; V1 is being withdrawn by Alibaba Cloud.
 	//
@@ -389,7 +390,7 @@ type Options struct {
 	// How often a request is sent again when that is safe: no connection, the data not handed over
 	// whole, OSS refused it for now (503, 429), clock skew. Each pause is random, between 0 and a
 	// limit of 0.1 s that doubles up to 10 s: the default waits 3.1 s in all at the most. What
-	// holds after a lost answer to a request with a callback, `callback_retry` says.
+	// holds after a lost answer to a request with a callback, [PutOptions.CallbackRetry] says.
 	//
 	// Nil means the default; see [Ptr].
 	//
@@ -431,17 +432,17 @@ func (o *Options) handOver() *C.osscb_client_options {
 	if o.Profile != "" {
 		C.osscb_client_options_set_profile(handle, text(o.Profile))
 	}
-	if o.EcsRoleName != "" {
-		C.osscb_client_options_set_ecs_role_name(handle, text(o.EcsRoleName))
+	if o.ECSRoleName != "" {
+		C.osscb_client_options_set_ecs_role_name(handle, text(o.ECSRoleName))
 	}
-	if o.CredentialsUri != "" {
-		C.osscb_client_options_set_credentials_uri(handle, text(string(o.CredentialsUri)))
+	if o.CredentialsURI != "" {
+		C.osscb_client_options_set_credentials_uri(handle, text(string(o.CredentialsURI)))
 	}
 	if o.MetadataEndpoint != "" {
 		C.osscb_client_options_set_metadata_endpoint(handle, text(o.MetadataEndpoint))
 	}
-	if o.StsEndpoint != "" {
-		C.osscb_client_options_set_sts_endpoint(handle, text(o.StsEndpoint))
+	if o.STSEndpoint != "" {
+		C.osscb_client_options_set_sts_endpoint(handle, text(o.STSEndpoint))
 	}
 	if o.SignatureVersion != 0 {
 		C.osscb_client_options_set_signature_version(handle, C.osscb_signature_version(o.SignatureVersion))
@@ -579,7 +580,7 @@ type PutOptions struct {
 	// What to do when the request was handed over whole and its answer was lost, so that the
 	// callback may have been made. `if_not_stored` looks (HeadObject, which the key must be
 	// allowed to do): what is not stored is sent again, what is stored ends with
-	// `outcome_unknown`. `never` ends with the error. `always` sends again, and the application
+	// [ErrOutcomeUnknown]. `never` ends with the error. `always` sends again, and the application
 	// server must bear a second callback for one upload.
 	//
 	// Default: if_not_stored.
@@ -756,7 +757,7 @@ type UploadOptions struct {
 	// What to do when the request was handed over whole and its answer was lost, so that the
 	// callback may have been made. `if_not_stored` looks (HeadObject, which the key must be
 	// allowed to do): what is not stored is sent again, what is stored ends with
-	// `outcome_unknown`. `never` ends with the error. `always` sends again, and the application
+	// [ErrOutcomeUnknown]. `never` ends with the error. `always` sends again, and the application
 	// server must bear a second callback for one upload.
 	//
 	// Default: if_not_stored.

@@ -192,7 +192,7 @@ func (v *vector) checkURL(t *testing.T, version osscallback.SignatureVersion) {
 		Addressing: map[string]osscallback.Addressing{
 			"virtual": osscallback.AddressingVirtual,
 			"path":    osscallback.AddressingPath,
-			"cname":   osscallback.AddressingCname,
+			"cname":   osscallback.AddressingCNAME,
 		}[v.Request.Addressing],
 	}
 	expiresIn := time.Duration(v.ExpiresSeconds) * time.Second
