@@ -25,9 +25,10 @@ type Client struct {
 
 // NewClient checks the options and makes a client. Nothing is sent.
 //
-// What options do not name comes from the environment: OSS_REGION or OSS_ENDPOINT, and OSS_ACCESS_KEY_ID,
-// OSS_ACCESS_KEY_SECRET, OSS_SESSION_TOKEN. The error is [ErrInvalidArgument] for an option that is
-// malformed, out of range or missing, and [ErrCredentials] if there are none.
+// What options do not name comes from the environment: OSS_REGION or OSS_ENDPOINT, and the usual sources of
+// credentials (see [Options.CredentialsSource]). The error is [ErrInvalidArgument] for an option that is
+// malformed, out of range or missing, and [ErrCredentials] if it is certain that there are no credentials;
+// sources that must be asked are asked by the first upload.
 func NewClient(options Options) (*Client, error) {
 	set := options.handOver()
 	defer C.osscb_client_options_free(set)

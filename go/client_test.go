@@ -80,6 +80,10 @@ func TestUseAfterCloseIsAnErrorOfItsOwn(t *testing.T) {
 		equal(t, "field", failure(t, err).Field, field)
 	}
 	check("signer", err)
+	verifier := must(osscallback.NewCallbackVerifier(osscallback.VerifierOptions{}))(t)
+	verifier.Close()
+	_, err = verifier.Verify("POST", "/", nil, nil)
+	check("verifier", err)
 	encoded := callback.Encoded()
 	callback.Close()
 	equal(t, "what was read from the callback", callback.Encoded(), encoded)

@@ -8,8 +8,8 @@ import (
 	"errors"
 )
 
-// ErrClosed is what using a [Client], [Callback] or [Signer] after Close comes to. It stands behind an
-// [*Error] of [KindInvalidArgument].
+// ErrClosed is what using a [Client], [Callback], [CallbackVerifier] or [Signer] after Close comes to. It
+// stands behind an [*Error] of [KindInvalidArgument].
 var ErrClosed = errors.New("osscallback: used after Close")
 
 // Error returns the message.
