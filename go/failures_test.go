@@ -150,7 +150,12 @@ func TestTimeoutIsReported(t *testing.T) {
 }
 
 func TestCancelEndsTheCallPromptly(t *testing.T) {
+	inEveryWay(t, cancelEndsTheCallPromptly)
+}
+
+func cancelEndsTheCallPromptly(t *testing.T, among func(*osscallback.Client)) {
 	client, callback := clientOf(t, "FAULTY_ENDPOINT"), anywhere(t)
+	among(client)
 	put := func(ctx context.Context, key string) error {
 		_, err := client.PutObjectWithCallback(ctx, bucket, key, hello, callback, nil)
 		return err

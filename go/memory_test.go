@@ -44,7 +44,11 @@ func TestMemoryStaysFlat(t *testing.T) {
 	bounded, cancel := context.WithTimeout(ctx, time.Hour)
 	defer cancel()
 	round := func() {
-		must(client.PutObjectWithCallback(bounded, bucket, "json/a", hello, callback, opts))(t)
+		for _, others := range []int64{osscallback.Alone, osscallback.Stepped, osscallback.Started} {
+			restore := osscallback.Among(client, others)
+			must(client.PutObjectWithCallback(bounded, bucket, "json/a", hello, callback, opts))(t)
+			restore()
+		}
 		_, err := client.PutObjectWithCallback(ctx, bucket, "", hello, callback, opts)
 		failure(t, err)
 		made := must(osscallback.NewCallback("http://app.example.com/cb", &osscallback.CallbackOptions{

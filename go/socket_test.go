@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -52,17 +53,43 @@ func TestDescriptorsGoWithTheirConnections(t *testing.T) {
 // A context that ends just when its call does wakes nobody else, and a connection whose last call was
 // woken serves the next.
 func TestAContextThatEndsWithItsCallDisturbsNoOther(t *testing.T) {
-	client, callback := clientOf(t, "FAULTY_ENDPOINT"), anywhere(t)
-	for i := 0; i < 300; i++ {
-		short, cancel := context.WithTimeout(ctx, time.Duration(i)*10*time.Microsecond)
-		_, err := client.PutObjectWithCallback(short, bucket, "json/a", hello, callback, nil)
-		if err != nil && !errors.Is(err, osscallback.ErrCancelled) {
-			t.Fatalf("%d: %v", i, err)
+	inEveryWay(t, func(t *testing.T, among func(*osscallback.Client)) {
+		client, callback := clientOf(t, "FAULTY_ENDPOINT"), anywhere(t)
+		among(client)
+		for i := 0; i < 300; i++ {
+			short, cancel := context.WithTimeout(ctx, time.Duration(i)*10*time.Microsecond)
+			_, err := client.PutObjectWithCallback(short, bucket, "json/a", hello, callback, nil)
+			if err != nil && !errors.Is(err, osscallback.ErrCancelled) {
+				t.Fatalf("%d: %v", i, err)
+			}
+			if _, err := client.PutObjectWithCallback(ctx, bucket, "json/a", hello, callback, nil); err != nil {
+				t.Fatalf("%d: %v", i, err)
+			}
+			cancel()
 		}
-		if _, err := client.PutObjectWithCallback(ctx, bucket, "json/a", hello, callback, nil); err != nil {
-			t.Fatalf("%d: %v", i, err)
-		}
+	})
+}
+
+// The other tests believe Among.
+func TestACallWaitsWhereTheNumberOfCallsHasItWait(t *testing.T) {
+	for where, others := range map[string]int64{
+		"(*putCall).wait(": osscallback.Alone, "(*putCall).step(": osscallback.Stepped,
+		"(*arrivals).await(": osscallback.Started,
+	} {
+		client, callback := clientOf(t, "FAULTY_ENDPOINT"), anywhere(t)
+		restore := osscallback.Among(client, others)
+		bounded, cancel := context.WithCancel(ctx)
+		ended := make(chan error)
+		go func() {
+			_, err := client.PutObjectWithCallback(bounded, bucket, "hang/a", hello, callback, nil)
+			ended <- err
+		}()
+		time.Sleep(100 * time.Millisecond)
+		stacks := make([]byte, 1<<20)
+		has(t, "goroutines", string(stacks[:runtime.Stack(stacks, true)]), where)
 		cancel()
+		equal(t, where, errors.Is(<-ended, osscallback.ErrCancelled), true)
+		restore()
 	}
 }
 

@@ -72,6 +72,19 @@ func anywhere(t testing.TB) *osscallback.Callback {
 	return callbackToURL(t, "http://app.example.com/cb", nil)
 }
 
+// inEveryWay runs a test for each way in which a call waits; among has a client wait in it.
+func inEveryWay(t *testing.T, run func(t *testing.T, among func(*osscallback.Client))) {
+	t.Helper()
+	for name, others := range map[string]int64{
+		"alone": osscallback.Alone, "stepped": osscallback.Stepped, "started": osscallback.Started,
+	} {
+		others := others
+		t.Run(name, func(t *testing.T) {
+			run(t, func(client *osscallback.Client) { t.Cleanup(osscallback.Among(client, others)) })
+		})
+	}
+}
+
 // must ends the test on an error: must(f())(t).
 func must[T any](value T, err error) func(testing.TB) T {
 	return func(t testing.TB) T {
