@@ -1240,8 +1240,8 @@ void osscb_client_options_set_read_timeout_ms(struct osscb_client_options *optio
  *
  * In milliseconds.
  *
- * Default: 90 s, and 1 s more for each 64 KiB of data; a stream of unknown length counts as
- * the largest that fits. Range: above 0.
+ * Default: 90 s, and 1 s more for each 64 KiB of data (4 s for `confirm`); a stream of unknown
+ * length counts as the largest that fits. Range: above 0.
  */
 void osscb_client_options_set_timeout_ms(struct osscb_client_options *options, uint64_t value);
 
