@@ -22,6 +22,7 @@ from oss_callback import (
     OutcomeUnknownError,
     Progress,
     ServiceError,
+    SourceError,
 )
 from test_scenarios import form
 
@@ -271,6 +272,36 @@ def test_an_asynchronous_source_is_stopped_with_its_call(bed: Bed) -> None:
 
     asyncio.run(main())
     assert len(ended) == 2
+
+
+def test_an_asynchronous_source_that_is_cancelled_fails_the_call_at_once(bed: Bed) -> None:
+    async def given_up() -> Any:
+        yield b"x"
+        raise asyncio.CancelledError
+
+    async def never() -> Any:
+        yield b"x"
+        await asyncio.sleep(60)
+
+    async def main() -> None:
+        async with bed.aio_client() as client:
+            for call in [client.put_object_with_callback, client.upload_file_with_callback]:
+                with pytest.raises(SourceError) as failure:
+                    await asyncio.wait_for(call(BUCKET, "k", given_up(), bed.callback()), 10)
+                assert isinstance(failure.value.__cause__, RuntimeError)
+                assert isinstance(failure.value.__cause__.__cause__, asyncio.CancelledError)
+                # By somebody who cancels all tasks that are not his.
+                before = asyncio.all_tasks()
+                upload = asyncio.create_task(call(BUCKET, "k", never(), bed.callback()))
+                while not (others := asyncio.all_tasks() - before - {upload}):
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.1)
+                for task in others:
+                    task.cancel()
+                with pytest.raises(SourceError):
+                    await asyncio.wait_for(upload, 10)
+
+    asyncio.run(main())
 
 
 def test_an_asynchronous_source_is_read_in_one_task_and_context(bed: Bed) -> None:

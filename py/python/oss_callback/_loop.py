@@ -248,16 +248,16 @@ class Pump:
             self.task = self.loop.create_task(self.run())
 
     async def run(self) -> None:
-        while True:
-            size = await self.asked.get()
-            try:
-                chunk = await self.step(size)
-            except asyncio.CancelledError:
-                raise
-            except BaseException as error:
-                self.given.put((b"", error))
-                return
-            self.given.put((chunk, None))
+        try:
+            while True:
+                size = await self.asked.get()
+                self.given.put((await self.step(size), None))
+        except asyncio.CancelledError as cancelled:
+            # If not by `stop`, then by the source itself, or by who cancels all tasks: the reader would wait on.
+            self.given.put((b"", _was_cancelled(cancelled)))
+            raise
+        except BaseException as error:
+            self.given.put((b"", error))
 
     async def stop(self) -> None:
         """Ends the reading, if it is still under way, and waits until it has ended."""
@@ -266,6 +266,13 @@ class Pump:
         if self.task is not None:
             self.task.cancel()
             await asyncio.wait([self.task])
+
+
+def _was_cancelled(cause: asyncio.CancelledError) -> RuntimeError:
+    """The call's own task was not: in it, a CancelledError would be taken for that."""
+    error = RuntimeError("the source was cancelled")
+    error.__cause__ = cause
+    return error
 
 
 def awaited_provider(function: Any) -> AsyncProvider | None:
