@@ -39,7 +39,7 @@ pub(crate) struct UserCode {
     pub source: Raised,
     /// Raised by us, as the source gave what is no data; it is the call's error.
     pub misfit: Raised,
-    /// Raised by the progress function; it is the call's error.
+    /// Raised by the progress function; it is the call's error if it has ended the call.
     pub progress: Raised,
     /// The credentials function is the client's.
     pub credentials: Failure,
@@ -49,7 +49,12 @@ impl UserCode {
     /// What a call comes to.
     pub fn outcome<T>(&self, py: Python<'_>, outcome: Result<T>) -> PyResult<T> {
         if let Some(own) = self.progress.take() {
-            return Err(own);
+            let ended = outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::Cancelled);
+            // An upload that was complete by then, or failed by itself, has an outcome that must not be lost.
+            // But nothing may hide what is no `Exception`.
+            if ended || !own.is_instance_of::<PyException>(py) {
+                return Err(own);
+            }
         }
         let error = match outcome {
             Ok(value) => return Ok(value),

@@ -16,6 +16,7 @@ import pytest
 from conftest import BUCKET, Bed, Face, callbacks_with, uploads_left
 from oss_callback import (
     ArgumentTypeError,
+    CallbackFailedError,
     Cancel,
     CancelledError,
     InvalidArgumentError,
@@ -112,6 +113,29 @@ def test_progress_is_told(face: Face, path: pathlib.Path, long_path: pathlib.Pat
     assert uploads_left(face.bed, "progress-fails") == []
     with pytest.raises(ArgumentTypeError, match="progress: must be callable"):
         face.upload(BUCKET, "progress", path, face.bed.callback(), progress=5)
+
+
+def test_a_progress_function_that_fails_too_late_loses_no_reply(face: Face) -> None:
+    mark = f"too-late-{face.name}"
+    raised = []
+
+    def fail(progress: Progress) -> None:
+        if face.name == "asyncio":
+            # While it holds up the event loop, the upload is completed.
+            time.sleep(1)
+        elif not callbacks_with(face.bed, mark):
+            return
+        raised.append(progress)
+        raise ZeroDivisionError
+
+    reply = face.upload(BUCKET, "late", b"data", face.bed.callback(body=mark), progress=fail)
+    assert reply.json() == {"Status": "OK"}
+    with pytest.raises(CallbackFailedError) as failure:
+        mark += "-failed"
+        callback = face.bed.callback("/status/500", body=mark)
+        face.upload(BUCKET, "late", b"data", callback, progress=fail)
+    assert failure.value.stored
+    assert raised
 
 
 def test_progress_is_a_value() -> None:

@@ -365,7 +365,8 @@ class Client:
         when the same call is made again.
 
         `progress` is called with a Progress at the beginning, ten times a second while bytes move, and at
-        the end, on the calling thread. What it raises ends the upload, and is raised.
+        the end, on the calling thread. What it raises ends the upload, and is raised, unless the upload is
+        complete by then.
 
         Whatever ends the upload early, Ctrl-C included, leaves things in order: the parts are removed, or
         with a `checkpoint` remembered.

@@ -13,6 +13,7 @@ import threading
 import weakref
 
 from . import _native
+from ._errors import CancelledError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +82,10 @@ async def upload(
             await asyncio.wait([answer])
             raise
         if watch is not None and watch.raised is not None:
-            raise watch.raised
+            # An upload that was complete by then, or failed by itself, has an outcome that must not be lost.
+            ended = isinstance(answer.exception(), CancelledError)
+            if ended or not isinstance(watch.raised, Exception):
+                raise watch.raised
         return answer.result()
     finally:
         call.cancel()

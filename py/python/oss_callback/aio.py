@@ -380,7 +380,7 @@ class Client:
 
         `progress` is called with a Progress at the beginning, ten times a second while bytes move, and at
         the end, on the event loop's thread. It is no coroutine function. What it raises ends the upload, and
-        is raised.
+        is raised, unless the upload is complete by then.
 
         Whatever ends the upload early leaves things in order: the parts are removed, or with a `checkpoint`
         remembered. The cancellation of the task takes effect when that is done.
