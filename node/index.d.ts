@@ -120,8 +120,9 @@ export interface UploadFileOptions extends UploadOptions, CallOptions {
 
   /**
    * Told how far the upload is: at its beginning, ten times a second while bytes move, and at its end.
-   * What it throws ends the upload, as a signal does, and is what the promise is rejected with. Of a
-   * function that gives a promise, the same holds for what that is rejected with; it is not waited for.
+   * What it throws ends the upload, as a signal does, and is what the promise is rejected with, unless the
+   * upload is complete by then. Of a function that gives a promise, the same holds for what that is rejected
+   * with; it is not waited for.
    */
   onProgress?: ((progress: Progress) => unknown) | undefined
 }

@@ -96,10 +96,14 @@ class Ending {
 
   /** The outcome, unless the reason of the end is to be told in its place. */
   judge(outcome) {
+    // An upload that was complete by then, or failed by itself, has an outcome that must not be lost.
+    if (!outcome.failed || outcome.kind !== 'cancelled') {
+      return outcome
+    }
     if (this.#thrown !== undefined) {
       throw this.#thrown.error
     }
-    if (this.#signal?.aborted && outcome.failed && outcome.kind === 'cancelled') {
+    if (this.#signal?.aborted) {
       throw this.#signal.reason
     }
     return outcome

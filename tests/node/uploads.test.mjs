@@ -10,6 +10,7 @@ import { Readable } from 'node:stream'
 import { after, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import {
+  CallbackFailedError,
   CredentialsError,
   InvalidArgumentError,
   OutcomeUnknownError,
@@ -206,6 +207,22 @@ test('progress_is_told', async () => {
   }
   assert.equal(await (await fetch(`${at.APP_URL}/__count/progress-fails`)).text(), '0')
   assert.equal((await rejection(upload([data], { onProgress: 5 }))).field, 'onProgress')
+})
+
+test('a_progress_function_that_fails_too_late_loses_no_reply', async () => {
+  let failed = 0
+  const onProgress = () => {
+    failed += 1
+    // While it holds up the event loop, the upload is completed.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000)
+    throw new Error('too late')
+  }
+  const upload = (asked) =>
+    client().uploadFileWithCallback(BUCKET, 'late', DATA, callback(asked), { onProgress })
+  assert.equal((await upload('/ok')).text, '{"Status":"OK"}')
+  const error = await rejection(upload('/status/500'))
+  assert.ok(error instanceof CallbackFailedError && error.stored, String(error))
+  assert.equal(failed, 2)
 })
 
 /** Ends an upload of many parts, by a signal, when some of them are done. */
