@@ -25,10 +25,11 @@ export interface ReceiveOptions<Request> {
   /**
    * Is told why a request was refused, or could not be answered; the sender is not. A refusal is a
    * `VerificationError` with its `reason`, or a `TimeoutError` or `NetworkError` for a body that did not
-   * arrive. All others are for you to mend: a body parser that ran before, or what your handler threw.
+   * arrive. All others are for you to mend: a body parser that ran before, or what your handler threw. It may
+   * be async, and is not waited for; when it fails, the console is told.
    * @defaultValue one line on the console; with Fastify, the request's log
    */
-  log?: (error: Error, request: Request) => void
+  log?: (error: Error, request: Request) => unknown
 
   /**
    * Tells the target that OSS signed, with its query, where a proxy before this server rewrites it: for

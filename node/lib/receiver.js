@@ -53,7 +53,7 @@ class Receiver {
       const answer = CallbackAnswer.is(given) ? given : reply(given === undefined ? {} : given)
       return { answer, whole }
     } catch (error) {
-      this.#tell(error, request)
+      void this.#tell(error, request)
       return { answer: isRefusal(error) ? refusal() : failure(), whole }
     }
   }
@@ -71,9 +71,10 @@ class Receiver {
     return readAll(body, this.#bodyTimeoutMs, this.#verifier)
   }
 
-  #tell(error, request) {
+  /** Does not wait: OSS does. */
+  async #tell(error, request) {
     try {
-      this.#log(error, request)
+      await this.#log(error, request)
     } catch (broken) {
       toConsole(broken)
     }

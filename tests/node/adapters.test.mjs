@@ -131,6 +131,28 @@ test('without_a_log_the_console_or_fastify_tells', async () => {
   assert.deepEqual([level, reason], [40, 'missing_authorization'])
 })
 
+test('a_log_that_fails_is_told_on_the_console_and_ends_nothing', async () => {
+  const why = new Error('the log is down')
+  const { error } = console
+  const told = []
+  console.error = (...line) => told.push(line)
+  // An unhandled rejection would fail this test, and end a program.
+  const fails = () => {
+    throw why
+  }
+  try {
+    for (const log of [fails, async () => fails(), () => ({ then: (resolve, reject) => reject(why) })]) {
+      const server = await APPS['node:http'](trusting(), answered, { log })
+      assert.equal((await exchange(server.url, { body: 'a=1' })).status, 403)
+      server.close()
+      await sleep(10)
+      assert.equal(told.splice(0)[0][1], why)
+    }
+  } finally {
+    console.error = error
+  }
+})
+
 test('wrong_arguments_of_an_adapter_are_refused_when_it_is_made', () => {
   const verifier = trusting()
   for (const [field, ...given] of [
