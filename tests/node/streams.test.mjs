@@ -195,11 +195,27 @@ test('a_file_handle_is_read_from_its_position_and_stays_open', async () => {
 test('a_pipe_to_which_nobody_writes_holds_nobody_up', { skip: process.platform === 'win32' }, async () => {
   const fifo = path.join(folder, 'fifo')
   spawnSync('mkfifo', [fifo])
-  const start = performance.now()
-  const put = client().putObjectWithCallback(BUCKET, 'fifo', { path: fifo }, callback(), signalAfter(500))
-  assert.ok(performance.now() - start < 400, 'the event loop waited')
-  assert.equal((await rejection(put)).name, 'TimeoutError')
-  // Somebody has to open it, or its thread stays.
+  const before = await liveHandles()
+  for (const method of ['putObjectWithCallback', 'uploadFileWithCallback']) {
+    const start = performance.now()
+    const call = client()[method](BUCKET, 'fifo', { path: fifo }, callback(), signalAfter(500))
+    assert.ok(performance.now() - start < 400, 'the event loop waited')
+    assert.equal((await rejection(call)).name, 'TimeoutError')
+    assert.ok(performance.now() - start < 3000)
+  }
+  assert.ok((await liveHandles(before)) <= before)
+  // Nor the end of a program, for which the threads still wait.
+  const { output, status, took } = await program(
+    `
+    const signal = AbortSignal.timeout(200)
+    for (const method of ['putObjectWithCallback', 'uploadFileWithCallback']) {
+      client[method]('examplebucket', 'fifo', { path: env.FIFO }, callback, { signal }).catch((error) => console.log(error.name))
+    }`,
+    { FIFO: fifo },
+  )
+  assert.deepEqual([output, status], ['TimeoutError\nTimeoutError\n', 0])
+  assert.ok(took < 5000)
+  // Who opens it late is read from by nobody for long, and disturbs nobody.
   await (await open(fifo, 'r+')).close()
 })
 
