@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { getEventListeners, once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
@@ -83,11 +84,56 @@ test('a_signal_is_shared_and_its_other_listeners_are_left_alone', async () => {
   assert.ok((await liveHandles(1)) <= 1)
 })
 
-test('an_abort_after_the_end_changes_nothing', async () => {
+test('a_call_that_has_ended_lets_go_of_its_signal', async () => {
   const controller = new AbortController()
-  const reply = await put(client(), 'a', callback(), { signal: controller.signal })
+  const { signal } = controller
+  const listeners = () => getEventListeners(signal, 'abort').length
+  const uploading = client()
+  const data = { bucket: BUCKET, key: 'a', size: DATA.length }
+  for (const start of [
+    () => put(uploading, 'a', callback(), { signal }),
+    () => put(uploading, 'a', callback('/status/500'), { signal }),
+    () => uploading.uploadFileWithCallback(BUCKET, 'a', DATA, callback(), { signal }),
+    () => uploading.uploadFileWithCallback(BUCKET, 'a', DATA, callback('/status/500'), { signal }),
+    () => uploading.confirm(data, { signal }),
+  ]) {
+    const call = start().catch(() => {})
+    await Promise.resolve()
+    assert.equal(listeners(), 1)
+    await call
+    assert.equal(listeners(), 0)
+  }
+  // Nobody is told, and nothing is rejected that nobody waits for.
   controller.abort()
-  assert.equal(reply.text, '{"Status":"OK"}')
+  assert.equal((await put(uploading, 'a', callback())).text, '{"Status":"OK"}')
+})
+
+test('a_digest_is_not_computed_in_the_way_of_timers', async () => {
+  const data = Buffer.alloc(64 << 20)
+  const uploading = client()
+  let longest = 0
+  let last = performance.now()
+  const timer = setInterval(() => {
+    longest = Math.max(longest, performance.now() - last)
+    last = performance.now()
+  }, 5)
+  const options = { contentMd5: 'auto' }
+  assert.ok((await uploading.putObjectWithCallback(BUCKET, 'md5', data, callback(), options)).etag)
+  const whole = { ...options, threshold: 1 << 30 }
+  assert.ok((await uploading.uploadFileWithCallback(BUCKET, 'md5', data, callback(), whole)).etag)
+  clearInterval(timer)
+  const start = performance.now()
+  createHash('md5').update(data).digest()
+  // In this build it takes several times as long.
+  const limit = Math.max(100, performance.now() - start)
+  assert.ok(longest < limit, `a timer waited ${longest} ms; a digest takes ${limit} ms`)
+  const reason = new Error('never mind')
+  const controller = new AbortController()
+  const call = put(uploading, 'md5', callback(), { ...options, signal: controller.signal })
+  controller.abort(reason)
+  assert.equal(await rejection(call), reason)
+  // The testbed need not keep it.
+  await put(uploading, 'md5', callback())
 })
 
 test('data_that_is_changed_during_the_call_is_sent_as_it_was', async () => {
