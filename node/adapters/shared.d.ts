@@ -2,8 +2,8 @@ import type { CallbackAnswer, CallbackEvent } from '../index.js'
 
 /**
  * What your application does with a verified callback. What it gives is the answer, which the uploader gets
- * as it is: JSON as text or bytes, or any other value, to be written as JSON; nothing is `{}`. Or an answer by
- * `reply` or `refusal`.
+ * as it is: JSON as text or bytes, or any other value, to be written as JSON; nothing is `null`. Or an answer
+ * by `reply`, `refusal` or `failure`.
  *
  * It must be quick: OSS waits 5 seconds for the answer. When it throws a `VerificationError`, such as one of
  * `client.confirm(event)`, the request is refused with status 403; any other error is answered with 500. In

@@ -50,7 +50,7 @@ class Receiver {
       const signed = this.#target === undefined ? target : this.#target(request)
       const event = await this.#verifier.verify(method, signed, headers, raw)
       const given = await this.#handler(event, request)
-      const answer = CallbackAnswer.is(given) ? given : reply(given === undefined ? {} : given)
+      const answer = CallbackAnswer.is(given) ? given : reply(given === undefined ? null : given)
       return { answer, whole }
     } catch (error) {
       void this.#tell(error, request)

@@ -141,7 +141,7 @@ for (const [name, start] of Object.entries(APPS)) {
           [() => ({ a: 'ü' }), 200, '{"a":"ü"}'],
           [() => '{"a": 1}', 200, '{"a": 1}'],
           [() => Buffer.from('[1]'), 200, '[1]'],
-          [() => undefined, 200, '{}'],
+          [() => undefined, 200, 'null'],
           [() => null, 200, 'null'],
           [() => refusal(), 403, REFUSED],
           [() => Promise.reject(unconfirmed), 403, REFUSED],
