@@ -3,7 +3,7 @@
 // The face of the package: it turns arguments into the addon's form and failures into exceptions. What
 // OSS wants is the core's to know. Documentation: index.d.ts.
 
-const { reply, refusal } = require('./lib/answer.js')
+const { reply, refusal, failure } = require('./lib/answer.js')
 const { flat, fromFlat, linesOf, moment, timed, isPlain } = require('./lib/arguments.js')
 const { Callback, nativeCallback } = require('./lib/callback.js')
 const { classes, take, invalid } = require('./lib/errors.js')
@@ -181,5 +181,6 @@ module.exports = {
   },
   reply,
   refusal,
+  failure,
   ...classes,
 }

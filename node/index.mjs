@@ -11,6 +11,7 @@ export const {
   CallbackEvent,
   reply,
   refusal,
+  failure,
   OssCallbackError,
   InvalidArgumentError,
   CredentialsError,

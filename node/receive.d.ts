@@ -2,7 +2,7 @@
 
 // The application server's side: verifying, understanding and answering a callback.
 
-import type { VerifierOptions } from './generated.js'
+import type { BodyType, VerifierOptions } from './generated.js'
 import type { Callback, CallbackInit } from './index.js'
 
 /** The headers of a request, in any of the forms that Node and its frameworks have. */
@@ -76,7 +76,29 @@ export declare class CallbackVerifier {
     target: string,
     headers: RequestHeaders,
     body: NodeJS.ArrayBufferView | ArrayBufferLike,
+    options?: VerifyOptions,
   ): Promise<CallbackEvent>
+
+  /**
+   * Verifies only the signature, not the body or the seal: for bodies that are neither form nor JSON.
+   *
+   * @throws as `verify`
+   */
+  verifySignature(
+    method: string,
+    target: string,
+    headers: RequestHeaders,
+    body: NodeJS.ArrayBufferView | ArrayBufferLike,
+  ): Promise<void>
+}
+
+/** Options of one verification. */
+export interface VerifyOptions {
+  /**
+   * When the callback arrived, as a Date or in Unix seconds; only a seal's expiry depends on it.
+   * @defaultValue now
+   */
+  now?: Date | number | undefined
 }
 
 /** One value of a callback body. */
@@ -144,6 +166,25 @@ export interface CallbackImage {
 export declare class CallbackEvent {
   /** An event made by hand, to test code that takes one. */
   constructor(facts: CallbackEventFacts)
+
+  /**
+   * Understands a body, without verifying anything: for a body that was verified elsewhere, and for tests.
+   *
+   * @param body the raw bytes
+   * @param bodyType what the body is
+   * @param template the callback body as it was given to OSS, with its `${…}`. Without it, fields go by OSS's
+   *   own names (`bucket`, `object`, …), and all others are custom variables, as in this library's default
+   *   callback body
+   * @throws {VerificationError} reason `malformed_body`: the body is not of that type, does not fit the template
+   *   or contradicts itself
+   * @throws {InvalidArgumentError} for a template that cannot be read backwards
+   */
+  static parse(
+    body: NodeJS.ArrayBufferView | ArrayBufferLike,
+    bodyType: BodyType,
+    template?: string | undefined,
+  ): CallbackEvent
+
   readonly image: CallbackImage
   readonly variables: Readonly<Record<string, string | undefined>>
   readonly notNumbers: Readonly<Record<string, string | undefined>>
@@ -192,3 +233,6 @@ export declare function reply(json: unknown): CallbackAnswer
 
 /** The answer to a request that did not verify: status 403, the same for every reason. */
 export declare function refusal(): CallbackAnswer
+
+/** The answer to a request that did verify, but could not be acted on: status 500. */
+export declare function failure(): CallbackAnswer

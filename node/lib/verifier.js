@@ -5,7 +5,7 @@
 
 const { clearTimeout, setTimeout } = require('node:timers')
 const { isAnyArrayBuffer, isUint8Array } = require('node:util/types')
-const { bytes, flat, isPlain, typeName } = require('./arguments.js')
+const { bytes, flat, isPlain, moment, typeName } = require('./arguments.js')
 const { nativeCallback } = require('./callback.js')
 const { call } = require('./calls.js')
 const { invalid, take, textOf } = require('./errors.js')
@@ -42,16 +42,27 @@ class CallbackVerifier {
     return native.verifierMaxBody(this.#native)
   }
 
-  async verify(method, target, headers, body) {
-    const request = [aText('method', method), aText('target', target), headerList(headers), rawBytes(body)]
+  async verify(method, target, headers, body, options) {
+    const request = requestOf(method, target, headers, body)
+    const now = momentOf(options)
+    const verified = await this.#withKeys(() => native.verifierVerify(this.#native, request, now))
+    const event = new CallbackEvent(fromNative(verified.event))
+    if (this.#firstUse !== undefined) {
+      await this.#askFirstUse(event.seal)
+    }
+    return event
+  }
+
+  async verifySignature(method, target, headers, body) {
+    const request = requestOf(method, target, headers, body)
+    await this.#withKeys(() => native.verifierVerifySignature(this.#native, request))
+  }
+
+  async #withKeys(verify) {
     for (;;) {
-      const verified = take(native.verifierVerify(this.#native, ...request))
-      if (verified.event !== undefined) {
-        const event = new CallbackEvent(fromNative(verified.event))
-        if (this.#firstUse !== undefined) {
-          await this.#askFirstUse(event.seal)
-        }
-        return event
+      const verified = take(verify())
+      if (verified.keyUrl === undefined) {
+        return verified
       }
       // Each round fetches a key, or fails: the core bounds how many are fetched.
       await this.#await(verified)
@@ -117,6 +128,28 @@ function refuseSwitchedOff(options) {
       throw invalid(name, message, 'Leave the option out if that is meant.')
     }
   }
+}
+
+function requestOf(method, target, headers, body) {
+  return {
+    method: aText('method', method),
+    target: aText('target', target),
+    headers: headerList(headers),
+    body: rawBytes(body),
+  }
+}
+
+/** The moment of a verification, if it is not to be the present one. */
+function momentOf(options = {}) {
+  if (!isPlain(options)) {
+    throw invalid('options', 'must be an object of options')
+  }
+  const { now, ...rest } = options
+  const [other] = Object.keys(rest)
+  if (other !== undefined) {
+    throw invalid(other, 'is not an option of verify', 'There is but `now`.')
+  }
+  return moment(now)
 }
 
 function aFunction(field, value) {
@@ -211,6 +244,10 @@ class CallbackEvent {
     this.fields = Object.freeze(fields.map(({ name, text, kind }) => Object.freeze({ name, text, kind })))
     this.seal = seal === undefined ? undefined : Object.freeze({ ...seal })
     Object.freeze(this)
+  }
+
+  static parse(body, bodyType, template) {
+    return new CallbackEvent(fromNative(take(native.eventParse(rawBytes(body), bodyType, template))))
   }
 }
 

@@ -4,8 +4,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
+use napi::Unknown;
 use napi::bindgen_prelude::{Array, Buffer, Either, Either6, External, ExternalRef, Uint8ArraySlice};
 use napi_derive::napi;
+use oss_callback::BodyType;
 use oss_callback::receive::answer::{self, Reply};
 use oss_callback::receive::{
     CallbackEvent, CallbackVerifier, CallbackVerifierBuilder, Field, FieldKind, KeyFetch, Number, Verdict,
@@ -14,7 +16,7 @@ use oss_callback::receive::{
 
 use crate::callback::NativeCallback;
 use crate::channel::{Call, Channel};
-use crate::convert::MAX_SAFE_INTEGER;
+use crate::convert::{self, MAX_SAFE_INTEGER};
 use crate::handles::Live;
 use crate::options::Group;
 use crate::outcome::{Failure, Outcome, Told, guard};
@@ -68,30 +70,95 @@ pub struct Verified {
     pub fetch: Option<External<NativeFetch>>,
 }
 
-/// Verifies a request. `headers` is a flat list.
+/// A request as it was handed over.
+#[napi(object, object_to_js = false)]
+pub struct Request<'env> {
+    pub method: String,
+    pub target: String,
+    /// A flat list.
+    pub headers: Vec<String>,
+    pub body: Uint8ArraySlice<'env>,
+}
+
+impl Request<'_> {
+    fn headers(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.headers.chunks_exact(2).map(|pair| (&pair[0], &pair[1]))
+    }
+}
+
+/// Verifies a request, now or at a moment of the caller's.
 #[napi(catch_unwind)]
 pub fn verifier_verify(
     verifier: &External<NativeVerifier>,
-    method: String,
-    target: String,
-    headers: Vec<String>,
-    body: Uint8ArraySlice<'_>,
+    request: Request<'_>,
+    now: Option<Unknown<'_>>,
 ) -> Outcome<Verified> {
     guard(|| {
-        let headers = headers.chunks_exact(2).map(|pair| (&pair[0], &pair[1]));
-        let waits = |key_url: String, fetch| Verified { event: None, key_url: Some(key_url), fetch };
-        Ok(match verifier.inner.verify_now(&method, &target, headers, &body)? {
-            Verdict::Accepted(event) => {
-                Verified { event: Some(EventFacts::new(&event)), key_url: None, fetch: None }
+        let moment = now.map(|now| convert::moment("now", Some(now))).transpose()?;
+        let event = match (look(verifier, &request)?, moment) {
+            (Look::KeyComes(verified), _) => return Ok(verified),
+            (Look::KeyKnown(outcome), None) => outcome?,
+            (Look::KeyKnown(_), Some(moment)) => {
+                let Request { method, target, body, .. } = &request;
+                verifier.inner.verify_at(method, target, request.headers(), body, moment)?
             }
-            Verdict::KeyWanted(fetch) => {
-                let url = fetch.url().to_owned();
-                let fetch = NativeFetch { inner: Mutex::new(Some(fetch)), _live: Live::new() };
-                waits(url, Some(External::new(fetch)))
-            }
-            Verdict::KeyInFlight(url) => waits(url, None),
-            _ => return Err(Failure::bug("a verdict of an unknown kind")),
-        })
+        };
+        Ok(Verified { event: Some(EventFacts::new(&event)), key_url: None, fetch: None })
+    })
+}
+
+/// Verifies nothing but the signature. Accepted is what neither fails nor waits for a key.
+#[napi(catch_unwind)]
+pub fn verifier_verify_signature(
+    verifier: &External<NativeVerifier>,
+    request: Request<'_>,
+) -> Outcome<Verified> {
+    guard(|| {
+        if let Look::KeyComes(verified) = look(verifier, &request)? {
+            return Ok(verified);
+        }
+        let Request { method, target, body, .. } = &request;
+        verifier.inner.verify_signature(method, target, request.headers(), body)?;
+        Ok(Verified { event: None, key_url: None, fetch: None })
+    })
+}
+
+enum Look {
+    /// The key is known, or why there is none: functions that may wait for a key do not. And the verdict as
+    /// of now.
+    KeyKnown(oss_callback::Result<CallbackEvent>),
+    /// The key is to be waited for.
+    KeyComes(Verified),
+}
+
+fn look(verifier: &NativeVerifier, request: &Request<'_>) -> Result<Look, Failure> {
+    let comes = |key_url: String, fetch| Look::KeyComes(Verified { event: None, key_url: Some(key_url), fetch });
+    let Request { method, target, body, .. } = request;
+    Ok(match verifier.inner.verify_now(method, target, request.headers(), body) {
+        Ok(Verdict::Accepted(event)) => Look::KeyKnown(Ok(event)),
+        Ok(Verdict::KeyWanted(fetch)) => {
+            let url = fetch.url().to_owned();
+            let fetch = NativeFetch { inner: Mutex::new(Some(fetch)), _live: Live::new() };
+            comes(url, Some(External::new(fetch)))
+        }
+        Ok(Verdict::KeyInFlight(url)) => comes(url, None),
+        Ok(_) => return Err(Failure::bug("a verdict of an unknown kind")),
+        Err(error) => Look::KeyKnown(Err(error)),
+    })
+}
+
+/// Understands a body, without verifying anything.
+#[napi(catch_unwind)]
+pub fn event_parse(
+    body: Uint8ArraySlice<'_>,
+    body_type: Unknown<'_>,
+    template: Option<Unknown<'_>>,
+) -> Outcome<EventFacts> {
+    guard(|| {
+        let body_type: BodyType = convert::text("bodyType", &body_type)?.parse()?;
+        let template = convert::optional_text("template", template)?;
+        let event = CallbackEvent::parse(&body, body_type, template.as_deref())?;
+        Ok(EventFacts::new(&event))
     })
 }
 

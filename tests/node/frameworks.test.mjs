@@ -9,6 +9,7 @@ import {
   NetworkError,
   TimeoutError,
   VerificationError,
+  failure,
   refusal,
 } from '../../node/index.mjs'
 import { BUCKET, framework, rejection } from './bed.mjs'
@@ -144,6 +145,7 @@ for (const [name, start] of Object.entries(APPS)) {
           [() => undefined, 200, 'null'],
           [() => null, 200, 'null'],
           [() => refusal(), 403, REFUSED],
+          [() => failure(), 500, FAILED],
           [() => Promise.reject(unconfirmed), 403, REFUSED],
           [() => Promise.reject(why), 500, FAILED],
           [() => 'OK', 500, FAILED],

@@ -9,6 +9,7 @@ import {
   InvalidArgumentError,
   ServiceError,
   VerificationError,
+  failure,
   refusal,
   reply,
 } from '../../node/index.mjs'
@@ -232,8 +233,14 @@ test('answer_is_checked_before_it_is_sent', () => {
     assert.ok(error instanceof InvalidArgumentError)
     assert.deepEqual([error.field, error.ec], ['answer', ec], error.message)
   }
-  assert.equal(refusal().status, 403)
-  assert.ok(JSON.parse(refusal().body))
+  for (const [answer, status] of [
+    [refusal(), 403],
+    [failure(), 500],
+  ]) {
+    assert.equal(answer.status, status)
+    assert.ok(JSON.parse(answer.body).error)
+    assert.equal(answer.headers['Content-Length'], String(answer.body.length))
+  }
 })
 
 test('hostile_callbacks_are_refused_without_harm', async () => {

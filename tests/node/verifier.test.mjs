@@ -2,7 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CallbackVerifier, InvalidArgumentError, Signer } from '../../node/index.mjs'
+import {
+  CallbackEvent,
+  CallbackVerifier,
+  InvalidArgumentError,
+  Signer,
+  VerificationError,
+} from '../../node/index.mjs'
 import { at, BUCKET, callback, DATA, liveHandles, publicKey, rejection, thrown } from './bed.mjs'
 import { byKey, ONE_MINUTE, reason, received, SECRET, trusting, V2, verify } from './received.mjs'
 
@@ -46,6 +52,74 @@ test('what_is_not_a_raw_request_is_refused_with_a_hint', async () => {
     await refused('headers', 'POST', '/', headers, DATA)
   }
   await refused('headers["a"]', 'POST', '/', { a: 5 }, DATA)
+})
+
+test('the_signature_alone_can_be_verified', async () => {
+  const sealed = await received(callback('/echo', { body: 'what=${object}&proof=${x:seal}', unchecked: true }))
+  const { method, target, headers, body } = sealed
+  // Neither the bucket nor a seal is in there, and it is not even asked for.
+  const verifier = trusting({ bucket: BUCKET, sealSecret: SECRET })
+  assert.equal(await verifier.verifySignature(method, target, headers, body), undefined)
+  assert.equal(await reason(verifier, sealed), 'wrong_bucket')
+  const altered = await rejection(verifier.verifySignature(method, target, headers, DATA))
+  assert.equal(altered.reason, 'wrong_signature')
+  await rejection(verifier.verifySignature(method, target, headers, 'text'))
+  // A key that has to be fetched first is waited for.
+  const asked = []
+  const fetchKey = async (url) => (asked.push(url), publicKey)
+  const request = await byKey(V2)
+  const fetching = new CallbackVerifier({ fetchKey })
+  const verifying = [1, 2].map(() => fetching.verifySignature('POST', '/echo', request.headers, request.body))
+  await Promise.all(verifying)
+  assert.deepEqual(asked, [V2])
+  const failing = new CallbackVerifier({ fetchKey: () => Promise.reject(new Error('no route')) })
+  const error = await rejection(failing.verifySignature('POST', '/echo', request.headers, request.body))
+  assert.deepEqual([error.reason, error.cause.message], ['key_unavailable', 'no route'])
+})
+
+test('a_seal_is_judged_at_the_moment_that_is_given', async () => {
+  const { method, target, headers, body } = await received(callback('/echo', { seal: ONE_MINUTE }))
+  let asked = 0
+  const verifier = trusting({ sealSecret: SECRET, firstUse: () => Boolean((asked += 1)) })
+  const at = (now) => verifier.verify(method, target, headers, body, { now })
+  for (const now of [undefined, new Date(), Date.now() / 1000 + 30]) {
+    assert.equal((await at(now)).bucket, BUCKET)
+  }
+  assert.equal(asked, 3)
+  assert.equal((await rejection(at(new Date(Date.now() + 120_000)))).reason, 'seal_expired')
+  assert.equal(asked, 3)
+  for (const now of ['2030-01-01', new Date(NaN)]) {
+    assert.equal((await rejection(at(now))).field, 'now')
+  }
+  const wrong = verifier.verify(method, target, headers, body, { time: new Date() })
+  assert.equal((await rejection(wrong)).field, 'time')
+  assert.equal((await rejection(verifier.verify(method, target, headers, body, 5))).field, 'options')
+  // An upload of which the seal has expired by now.
+  const old = callback('/echo', { seal: ONE_MINUTE }).sealedFor(BUCKET, 'k', { time: new Date(Date.now() - 120_000) })
+  const late = await received(old, 'k')
+  assert.equal(await reason(verifier, late), 'seal_expired')
+  const then = { now: new Date(Date.now() - 100_000) }
+  assert.equal((await verifier.verify('POST', '/echo', late.headers, late.body, then)).key, 'k')
+})
+
+test('events_are_understood_from_bodies_without_verifying', () => {
+  const body = '{"file":"a/猫.jpg","meta":{"bytes":3,"none":null},"image":{"w":8},"who":"me"}'
+  const template =
+    '{"file":${object},"meta":{"bytes":${size},"none":null},"image":{"w":${imageInfo.width}},"who":${x:user}}'
+  const event = CallbackEvent.parse(Buffer.from(body), 'json', template)
+  assert.ok(event instanceof CallbackEvent)
+  assert.deepEqual([event.key, event.size, event.image.width], ['a/猫.jpg', 3, 8])
+  assert.deepEqual({ ...event.variables }, { user: 'me' })
+  assert.equal(CallbackEvent.parse(new TextEncoder().encode('object=k&order=42'), 'form').variables.order, '42')
+  for (const given of ['a=${nonsense}', 5]) {
+    const error = thrown(() => CallbackEvent.parse(Buffer.from('a=b'), 'form', given))
+    assert.ok(error instanceof InvalidArgumentError && error.field === 'template', String(error))
+  }
+  assert.equal(thrown(() => CallbackEvent.parse(Buffer.from('a=b'), 'xml')).field, 'bodyType')
+  assert.equal(thrown(() => CallbackEvent.parse(Buffer.from('a=b'))).field, 'bodyType')
+  assert.equal(thrown(() => CallbackEvent.parse('a=b', 'form')).field, 'body')
+  const twice = thrown(() => CallbackEvent.parse(Buffer.from('object=a&object=b'), 'form'))
+  assert.deepEqual([twice.constructor, twice.reason], [VerificationError, 'malformed_body'])
 })
 
 test('a_key_that_cannot_be_fetched_is_told', async () => {

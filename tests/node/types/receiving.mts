@@ -11,6 +11,7 @@ import {
   CallbackVerifier,
   Client,
   VerificationError,
+  failure,
   refusal,
   reply,
   type CallbackAnswer,
@@ -57,6 +58,9 @@ async function uploaded(event: CallbackEvent): Promise<CallbackAnswer> {
     event.fields[0]?.kind,
     event.image.width,
   )
+  if (event.size === 0) {
+    return failure()
+  }
   return event.key === undefined ? refusal() : reply({ key: event.key })
 }
 
@@ -65,7 +69,8 @@ export async function byHand(request: Request): Promise<VerificationReason | und
     const body = await request.arrayBuffer()
     await verifier.verify(request.method, request.url, request.headers, body)
     await verifier.verify('POST', '/', { a: 'b', c: ['d'], e: undefined }, Buffer.alloc(0))
-    await verifier.verify('POST', '/', ['a', 'b'], new Uint8Array())
+    await verifier.verify('POST', '/', ['a', 'b'], new Uint8Array(), { now: new Date() })
+    await verifier.verifySignature('POST', '/', ['a', 'b'], new Uint8Array())
     return undefined
   } catch (error) {
     return error instanceof VerificationError ? error.reason : undefined
@@ -102,6 +107,7 @@ export const POST: (request: Request) => Promise<Response> = forWeb(
 
 // A by-hand event for tests, and what was kept of one.
 void uploaded(new CallbackEvent({ bucket: 'b', key: 'k', variables: { order: '42' } }))
+void uploaded(CallbackEvent.parse(Buffer.from('object=k'), 'form', 'object=${object}'))
 void client.confirm({ bucket: 'b', key: 'k', size: 1 })
 
 // @ts-expect-error: the path is missing
@@ -110,6 +116,8 @@ forFastify(verifier, uploaded, {})
 new CallbackVerifier({ sealsecret: 'a' })
 // @ts-expect-error: text is not the raw body
 void verifier.verify('POST', '/', [], 'text')
+// @ts-expect-error: not one of the types
+CallbackEvent.parse(Buffer.alloc(0), 'xml')
 // @ts-expect-error: a seal without its life
 new Callback('https://a.example.com', { seal: { secret: 'a' } })
 // @ts-expect-error: events do not change
