@@ -50,7 +50,8 @@ export declare class CallbackVerifier {
    *
    * @throws {InvalidArgumentError} for an unknown option, a key that is not an RSA public key, a template that
    *   cannot be read backwards, a secret under 16 bytes, `firstUse` without a secret; and for a `sealSecret`,
-   *   `bucket` or `firstUse` that is there but undefined or empty, which would switch a check off unnoticed
+   *   `bucket` or `firstUse` that is there but undefined or empty, which would switch a check off unnoticed, or
+   *   for an empty list of `trustedKeys`
    */
   constructor(options?: CallbackVerifierOptions)
 

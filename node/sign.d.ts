@@ -38,8 +38,11 @@ export interface SignRequest {
 
 /** What a URL is to allow. */
 export interface PresignRequest extends SignRequest {
-  /** In seconds, from `time` on: by V4 at most 604800 (7 days), or 43200 with a security token. */
-  expiresIn: number
+  /**
+   * In milliseconds, from `time` on, at least a second: by V4 at most 7 days, or 12 hours with a security token.
+   * Whole seconds count.
+   */
+  expiresInMs: number
   /**
    * Where the request goes.
    * @defaultValue the region's public endpoint, by https

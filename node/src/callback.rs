@@ -37,7 +37,7 @@ pub fn callback_new(
                 let hint = "Give both; a missing environment variable is `undefined`.";
                 return Err(Failure::invalid("callback.seal", "needs secret and expiresInMs", Some(hint)));
             };
-            let expires_in = convert::duration("callback.seal.expiresInMs", &expires_in, 1000.0)?;
+            let expires_in = convert::duration("callback.seal.expiresInMs", &expires_in)?;
             builder = builder.seal(convert::text("callback.seal.secret", &secret)?, expires_in);
         }
         Ok(NativeCallback::new(builder.build()?))

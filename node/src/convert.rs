@@ -60,12 +60,11 @@ pub fn integer(field: &str, value: &Unknown<'_>) -> Result<i64, Failure> {
     Ok(number as i64)
 }
 
-/// A length of time; `per_second` is 1000 for milliseconds.
-pub fn duration(field: &str, value: &Unknown<'_>, per_second: f64) -> Result<Duration, Failure> {
-    let unit = if per_second == 1.0 { "seconds" } else { "milliseconds" };
-    let number = number(field, &format!("a number of {unit}"), value)?;
-    Duration::try_from_secs_f64(number / per_second).map_err(|_| {
-        Failure::invalid(field, &format!("must be a finite number of {unit}, not below 0"), None)
+/// A length of time, in milliseconds.
+pub fn duration(field: &str, value: &Unknown<'_>) -> Result<Duration, Failure> {
+    let number = number(field, "a number of milliseconds", value)?;
+    Duration::try_from_secs_f64(number / 1000.0).map_err(|_| {
+        Failure::invalid(field, "must be a finite number of milliseconds, not below 0", None)
     })
 }
 

@@ -11,10 +11,9 @@ use oss_callback::{
 };
 
 /// Parameters that are no options, and of two words or more.
-const PARAMETERS: [&str; 6] = [
+const PARAMETERS: [&str; 5] = [
     "additional_headers",
     "credentials_provider",
-    "expires_in",
     "fetch_key",
     "first_use",
     "upload_file_with_callback",
@@ -89,9 +88,10 @@ fn known() -> &'static HashMap<&'static str, String> {
             CallbackVerifierBuilder::OPTIONS,
         ];
         let options = groups.into_iter().flatten().map(|option| (option.name, of_option(option)));
-        // Rust's builder adds keys one by one.
-        let single = [("trusted_key", "trustedKeys".to_owned())];
-        options.chain(PARAMETERS.map(|name| (name, camel(name)))).chain(single).collect()
+        // A length of time that is no option; and Rust's builder adds keys one by one.
+        let others = [("expires_in", "expiresInMs"), ("trusted_key", "trustedKeys")];
+        let others = others.map(|(core, here)| (core, here.to_owned()));
+        options.chain(PARAMETERS.map(|name| (name, camel(name)))).chain(others).collect()
     })
 }
 

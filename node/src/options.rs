@@ -52,7 +52,7 @@ fn converted(ty: OptionType, field: &str, value: &Unknown<'_>) -> Result<OptionV
     Ok(match ty {
         OptionType::Bool => OptionValue::Bool(convert::boolean(field, value)?),
         OptionType::Integer => OptionValue::Integer(convert::integer(field, value)?),
-        OptionType::Duration => OptionValue::Duration(convert::duration(field, value, 1000.0)?),
+        OptionType::Duration => OptionValue::Duration(convert::duration(field, value)?),
         OptionType::List | OptionType::SecretList if value.get_type()? != ValueType::String => {
             OptionValue::List(convert::texts(field, value)?)
         }

@@ -123,7 +123,7 @@ pub fn signer_presign(
             "addressing",
             "bucket",
             "key",
-            "expiresIn",
+            "expiresInMs",
             "query",
             "headers",
             "additionalHeaders",
@@ -138,9 +138,10 @@ pub fn signer_presign(
             None => Addressing::Auto,
         };
         let Some(expires) = expires else {
-            return Err(Failure::invalid("expiresIn", "is missing", Some("Give the URL's life in seconds.")));
+            let hint = "Give the URL's life in milliseconds.";
+            return Err(Failure::invalid("expiresInMs", "is missing", Some(hint)));
         };
-        let expires = convert::duration("expiresIn", &expires, 1.0)?;
+        let expires = convert::duration("expiresInMs", &expires)?;
         let time = convert::moment("time", time)?;
         let signed = signer.inner.presign(&request, &endpoint, addressing, expires, time)?;
         Ok(Presigned { method: signed.method, url: signed.url, headers: flat(&signed.headers) })

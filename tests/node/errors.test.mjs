@@ -95,14 +95,16 @@ test('hints_and_fields_speak_of_the_options_by_their_names_here', () => {
   assert.match(error.message, /accessKeySecret is missing\. accessKeyId and accessKeySecret go together/)
   assert.equal(thrown(() => client({ readTimeoutMs: 0 })).field, 'readTimeoutMs')
   const signer = new esm.Signer('id', 'secret', { region: 'cn-hangzhou' })
-  assert.equal(
-    thrown(() => signer.presign('GET', { bucket: BUCKET, key: 'a', expiresIn: 0 })).field,
-    'expiresIn',
-  )
+  const presign = (options) => thrown(() => signer.presign('GET', { bucket: BUCKET, key: 'a', ...options }))
+  for (const expiresInMs of [0, 999, -1000, NaN, '1000', 604_801_000]) {
+    assert.equal(presign({ expiresInMs }).field, 'expiresInMs')
+  }
+  assert.match(presign({ expiresInMs: 604_801_000 }).message, /^expiresInMs: must be at most 7 days/)
+  assert.match(presign({ expiresIn: 60 }).message, /did you mean `expiresInMs`\?/)
   const request = { bucket: BUCKET, key: 'a', additionalHeaders: ['a b'] }
   assert.equal(thrown(() => signer.sign('GET', request)).field, 'additionalHeaders')
   assert.equal(thrown(() => signer.sign('GET', { time: new Date(NaN) })).field, 'time')
-  assert.equal(thrown(() => signer.presign('GET', { bucket: BUCKET, key: 'a' })).field, 'expiresIn')
+  assert.equal(presign({}).field, 'expiresInMs')
   const beside = thrown(() => new esm.Callback(null, { policy: 'p', bodyType: 'json' }))
   assert.match(beside.message, /`bodyType`/)
 })

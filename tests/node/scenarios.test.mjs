@@ -378,7 +378,7 @@ test('handles_are_freed', async () => {
     const asked = callback()
     const { signal } = new AbortController()
     await uploading.putObjectWithCallback(BUCKET, 'handles.txt', DATA, asked, { signal })
-    signer.presign('GET', { bucket: BUCKET, key: 'a', expiresIn: 60 })
+    signer.presign('GET', { bucket: BUCKET, key: 'a', expiresInMs: 60_000 })
     await rejection(uploading.putObjectWithCallback('', 'k', DATA, asked))
     await rejection(uploading.putObjectWithCallback(BUCKET, 'handles.txt', DATA, callback('/status/500')))
     assert.ok((await liveHandles(before + 3)) >= before + 3)

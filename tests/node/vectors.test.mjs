@@ -70,7 +70,7 @@ function checkUrl(vector, version) {
     ...asked(vector),
     endpoint: `${request.scheme}://${request.endpoint}`,
     addressing: request.addressing,
-    expiresIn: vector.expires_seconds,
+    expiresInMs: vector.expires_seconds * 1000,
   })
   const url = new URL(presigned.url)
   assert.equal(url.href, presigned.url)

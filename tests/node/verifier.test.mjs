@@ -152,7 +152,7 @@ test('a_signed_url_carries_its_seal', async () => {
     key: 'signed.txt',
     endpoint: at.OSS_ENDPOINT,
     query: { callback: sealed.encoded, 'callback-var': sealed.encodedVars },
-    expiresIn: 60,
+    expiresInMs: 60_000,
   })
   const answer = await fetch(url, { method: 'PUT', body: Buffer.from('from a browser') })
   assert.equal(answer.status, 200)
@@ -183,6 +183,7 @@ test('a_check_is_not_switched_off_by_accident', () => {
     [{ fetchKey: 'k' }, 'fetchKey'],
     [{ officialKeys: false }, 'officialKeys'],
     [{ trustedKeys: 'no key' }, 'trustedKeys'],
+    [{ trustedKeys: [] }, 'trustedKeys'],
     [{ templateType: 'json' }, 'templateType'],
     [{ callback: 'https://a.example' }, 'callback'],
     [{ sealsecret: SECRET }, 'sealsecret'],

@@ -108,7 +108,7 @@ async function ours() {
     const headers = { 'content-type': 'text/plain', 'x-oss-callback': made.encoded }
     const at = 'https://oss-cn-hangzhou.aliyuncs.com'
     return workload === 'presign'
-      ? repeated(() => signer.presign('PUT', { endpoint: at, bucket: BUCKET, key: KEY, expiresIn: 3600 }))
+      ? repeated(() => signer.presign('PUT', { endpoint: at, bucket: BUCKET, key: KEY, expiresInMs: 3_600_000 }))
       : repeated(() => signer.sign('PUT', { bucket: BUCKET, key: KEY, headers }))
   }
   if (workload === 'encode') {

@@ -125,7 +125,7 @@ const headers: Record<string, string> = signer.sign('PUT', {
 const { url, headers: toSend } = signer.presign('GET', {
   bucket: 'b',
   key: 'k',
-  expiresIn: 60,
+  expiresInMs: 60_000,
   addressing: 'virtual',
 })
 const form: Record<string, string> = signer.signPolicy('{}', { time: 0 })
@@ -154,5 +154,7 @@ new Client({ regoin: 'cn-hangzhou' })
 new Callback('https://a.example.com', { bodyType: 'xml' })
 // @ts-expect-error: a URL must be wrapped
 void client.putObjectWithCallback('b', 'k', new Uint8Array(), 'https://a.example.com/cb')
+// @ts-expect-error: seconds
+signer.presign('GET', { bucket: 'b', key: 'k', expiresIn: 60 })
 // @ts-expect-error: the life of the URL is missing
 signer.presign('GET', { bucket: 'b', key: 'k' })
