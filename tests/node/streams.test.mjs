@@ -324,6 +324,7 @@ async function program(code, env = {}) {
   const child = spawn(process.execPath, ['--input-type=module', '--eval', PRELUDE + code], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...env },
+    timeout: 30_000,
   })
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text) => (output += text))
