@@ -1,14 +1,19 @@
 //! A call under way: waiting for it without the interpreter and open to Ctrl-C, ending it early, and
 //! telling its outcome to an event loop.
 
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use oss_callback::Result;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::errors::{bug, wrong_type};
+use crate::errors::{bug, cancelled, wrong_type};
 use crate::gate::{self, Inside};
 use crate::handles::Live;
 use crate::mailbox::Address;
@@ -32,6 +37,43 @@ pub(crate) fn wait<T: Send>(
         (Some(raised), _) => Err(raised),
         (None, Ok(outcome)) => user.outcome(py, outcome),
         (None, Err(panic)) => Err(bug(py, &*panic)),
+    }
+}
+
+/// How often is looked for Ctrl-C while a file is opened.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Opens what may take for ever, such as a pipe to which nobody writes yet. The system's own waiting cannot be
+/// interrupted: a thread does it, which is left behind where it must be. `None` if the token ended it.
+pub(crate) fn open(
+    py: Python<'_>,
+    path: PathBuf,
+    cancel: Option<&oss_callback::Cancel>,
+) -> PyResult<Option<std::io::Result<File>>> {
+    let (sender, receiver) = sync_channel(1);
+    let open = move || {
+        let _ = sender.send(File::open(path));
+    };
+    std::thread::Builder::new().name("oss-callback-open".to_owned()).spawn(open)?;
+    let mut signals = Signals::default();
+    let looking = &mut signals;
+    let (opened, _inside) = py.detach(move || {
+        let opened = loop {
+            match receiver.recv_timeout(LOOK) {
+                Ok(opened) => break Some(opened),
+                Err(RecvTimeoutError::Disconnected) => break None,
+                Err(RecvTimeoutError::Timeout) if cancel.is_some_and(|cancel| cancel.is_cancelled()) => {
+                    break None;
+                }
+                Err(RecvTimeoutError::Timeout) if looking.interrupt() => break None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        };
+        (opened, Inside::enter_or_stay())
+    });
+    match signals.raised {
+        Some(raised) => Err(raised),
+        None => Ok(opened),
     }
 }
 
@@ -118,27 +160,53 @@ impl Cancel {
 #[pyclass(frozen, module = "oss_callback._native")]
 pub(crate) struct Call {
     cancel: oss_callback::Cancel,
+    /// There while it is still being started on a thread, which no token can stop.
+    starting: Weak<Starting>,
     _live: Live,
 }
+
+struct Starting(Arc<Mutex<Option<Way>>>);
 
 #[pymethods]
 impl Call {
     /// Ends the call, if it is still under way, with an error of kind `cancelled`.
     fn cancel(&self) {
         self.cancel.cancel();
+        if let Some(way) = self.starting.upgrade().and_then(|starting| taken(&starting.0)) {
+            way.tell(|py| Err(cancelled(py)));
+        }
     }
 }
 
 impl Call {
-    pub fn new(cancel: oss_callback::Cancel) -> Call {
-        Call { cancel, _live: Live::new() }
+    /// Starts a call: what takes long on a thread of its own, and so that it can be cancelled even there.
+    pub fn start(
+        py: Python<'_>,
+        cancel: oss_callback::Cancel,
+        settle: Settle,
+        takes_long: bool,
+        begin: impl FnOnce(Settle) + Send + 'static,
+    ) -> PyResult<Call> {
+        if !takes_long {
+            py.detach(|| begin(settle));
+            return Ok(Call { cancel, starting: Weak::new(), _live: Live::new() });
+        }
+        let starting = Arc::new(Starting(Arc::clone(&settle.way)));
+        let call = Call { cancel, starting: Arc::downgrade(&starting), _live: Live::new() };
+        let run = move || {
+            begin(settle);
+            // From now on the token ends it, and it may have things to put in order.
+            drop(starting);
+        };
+        std::thread::Builder::new().name("oss-callback-open".to_owned()).spawn(run)?;
+        Ok(call)
     }
 }
 
 /// Tells Python exactly once what a call came to: a call that is lost, because its code panicked, is told
 /// as a bug and leaves nobody waiting.
 pub(crate) struct Settle {
-    way: Option<Way>,
+    way: Arc<Mutex<Option<Way>>>,
     user: UserCode,
 }
 
@@ -157,10 +225,10 @@ impl Settle {
             Ok(pair) => Way::Mailbox(Address::new(&pair.get_item(0)?, pair.get_item(1)?)?),
             Err(_) => Way::Function(settle.clone().unbind()),
         };
-        Ok(Settle { way: Some(way), user })
+        Ok(Settle { way: Arc::new(Mutex::new(Some(way))), user })
     }
 
-    pub fn with<T, P>(mut self, outcome: Result<T>, python: impl FnOnce(Python<'_>, T) -> P + Send + 'static)
+    pub fn with<T, P>(self, outcome: Result<T>, python: impl FnOnce(Python<'_>, T) -> P + Send + 'static)
     where
         T: Send + 'static,
         P: for<'py> IntoPyObject<'py>,
@@ -169,11 +237,22 @@ impl Settle {
         self.tell(move |py| python(py, user.outcome(py, outcome)?).into_py_any(py));
     }
 
-    fn tell(&mut self, outcome: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send + 'static) {
-        match self.way.take() {
-            None => {}
-            Some(Way::Mailbox(address)) => address.post(Box::new(outcome)),
-            Some(Way::Function(settle)) => {
+    fn tell(&self, outcome: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send + 'static) {
+        if let Some(way) = taken(&self.way) {
+            way.tell(outcome);
+        }
+    }
+}
+
+fn taken(way: &Mutex<Option<Way>>) -> Option<Way> {
+    way.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+impl Way {
+    fn tell(self, outcome: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send + 'static) {
+        match self {
+            Way::Mailbox(address) => address.post(Box::new(outcome)),
+            Way::Function(settle) => {
                 // Where the interpreter is gone, so is whoever waited.
                 gate::attach(|py| {
                     let told = match outcome(py) {

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use oss_callback::{Client, ClientBuilder, PutOptions, PutRequest, UploadOptions, UploadRequest};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
 use crate::call::{Call, Cancel, Settle, wait};
 use crate::errors::{invalid, raised, wrong_type};
@@ -84,9 +84,11 @@ impl NativeClient {
         cancel: Option<Bound<'_, PyAny>>,
     ) -> PyResult<CallbackReply> {
         let user = self.user_code();
-        let mut request = put_request(&bucket, &key, &data, &callback, &options, length, &user)?;
-        if let Some(cancel) = Cancel::given(cancel.as_ref())? {
-            request = request.cancel(&cancel);
+        let cancel = Cancel::given(cancel.as_ref())?;
+        let waiting = source::Waiting::Here(cancel.as_ref());
+        let mut request = put_request(&bucket, &key, &data, &callback, &options, length, &user, waiting)?;
+        if let Some(cancel) = &cancel {
+            request = request.cancel(cancel);
         }
         let client = self.open(py)?;
         let reply = wait(py, &user, |interrupt| client.send_while(request, interrupt))?;
@@ -109,12 +111,14 @@ impl NativeClient {
         settle: Bound<'_, PyAny>,
     ) -> PyResult<Call> {
         let (user, cancel) = (self.user_code(), oss_callback::Cancel::new());
-        let request = put_request(&bucket, &key, &data, &callback, &options, length, &user)?.cancel(&cancel);
-        let client = self.open(py)?;
-        let settle = Settle::new(&settle, user)?;
-        let done = move |outcome| settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
-        py.detach(|| client.start(request, done));
-        Ok(Call::new(cancel))
+        let waiting = source::Waiting::Aside;
+        let request = put_request(&bucket, &key, &data, &callback, &options, length, &user, waiting)?;
+        let (request, client) = (request.cancel(&cancel), self.open(py)?);
+        let takes_long = takes_long(&data, &options)?;
+        Call::start(py, cancel, Settle::new(&settle, user)?, takes_long, move |settle| {
+            let done = move |outcome| settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
+            client.start(request, done);
+        })
     }
 
     /// Uploads in as many requests as it takes, and waits for the callback's answer. `progress` is called
@@ -133,9 +137,11 @@ impl NativeClient {
         cancel: Option<Bound<'_, PyAny>>,
     ) -> PyResult<CallbackReply> {
         let user = self.user_code();
-        let mut request = upload_request(&bucket, &key, &source, &callback, &options, length, &user)?;
-        if let Some(cancel) = Cancel::given(cancel.as_ref())? {
-            request = request.cancel(&cancel);
+        let cancel = Cancel::given(cancel.as_ref())?;
+        let waiting = source::Waiting::Here(cancel.as_ref());
+        let mut request = upload_request(&bucket, &key, &source, &callback, &options, length, &user, waiting)?;
+        if let Some(cancel) = &cancel {
+            request = request.cancel(cancel);
         }
         if let Some(function) = progress::function(progress)? {
             request = request.progress_while(progress::watch(function, user.progress.clone()));
@@ -161,16 +167,18 @@ impl NativeClient {
         settle: Bound<'_, PyAny>,
     ) -> PyResult<Call> {
         let (user, cancel) = (self.user_code(), oss_callback::Cancel::new());
-        let request = upload_request(&bucket, &key, &source, &callback, &options, length, &user)?;
+        let waiting = source::Waiting::Aside;
+        let request = upload_request(&bucket, &key, &source, &callback, &options, length, &user, waiting)?;
         let mut request = request.cancel(&cancel);
         if let Some(function) = progress::function(progress)? {
             request = request.progress_while(progress::watch(function, user.progress.clone()));
         }
         let client = self.open(py)?;
-        let settle = Settle::new(&settle, user)?;
-        let done = move |outcome| settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
-        py.detach(|| client.start_upload(request, done));
-        Ok(Call::new(cancel))
+        let takes_long = takes_long(&source, &options)?;
+        Call::start(py, cancel, Settle::new(&settle, user)?, takes_long, move |settle| {
+            let done = move |outcome| settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
+            client.start_upload(request, done);
+        })
     }
 
     /// Asks OSS whether a callback's object is there and is the one that it tells of.
@@ -221,6 +229,20 @@ impl NativeClient {
     }
 }
 
+/// What has its digest computed in the time that it takes to start a thread.
+const DIGESTED_AT_ONCE: usize = 32 * 1024;
+
+/// To open a file can take long: on a network's drive, or a pipe to which nobody writes yet. So does a digest,
+/// for which all of the data is read first.
+fn takes_long(data: &Bound<'_, PyAny>, options: &Bound<'_, PyDict>) -> PyResult<bool> {
+    if data.hasattr("__fspath__")? {
+        return Ok(true);
+    }
+    let digest = options.get_item("content_md5")?;
+    let is_small = data.cast::<PyBytes>().is_ok_and(|bytes| bytes.as_bytes().len() <= DIGESTED_AT_ONCE);
+    Ok(!is_small && digest.is_some_and(|digest| digest.extract::<String>().is_ok_and(|text| text == "auto")))
+}
+
 fn put_request(
     bucket: &Bound<'_, PyAny>,
     key: &Bound<'_, PyAny>,
@@ -229,11 +251,12 @@ fn put_request(
     keywords: &Bound<'_, PyDict>,
     length: Option<Bound<'_, PyAny>>,
     user: &UserCode,
+    waiting: source::Waiting<'_>,
 ) -> PyResult<PutRequest> {
     let mut options = PutOptions::default();
     options::apply(keywords, PutOptions::OPTIONS, |name, value| options.set(name, value))?;
     let (bucket, key) = (convert::text("bucket", bucket)?, convert::text("key", key)?);
-    let body = source::body("data", data, length.as_ref(), user)?;
+    let body = source::body("data", data, length.as_ref(), user, waiting)?;
     Ok(PutRequest::new(bucket, key, body, callback::given(callback)?).options(options))
 }
 
@@ -245,10 +268,11 @@ fn upload_request(
     keywords: &Bound<'_, PyDict>,
     length: Option<Bound<'_, PyAny>>,
     user: &UserCode,
+    waiting: source::Waiting<'_>,
 ) -> PyResult<UploadRequest> {
     let mut options = UploadOptions::default();
     options::apply(keywords, UploadOptions::OPTIONS, |name, value| options.set(name, value))?;
     let (bucket, key) = (convert::text("bucket", bucket)?, convert::text("key", key)?);
-    let body = source::body("source", source, length.as_ref(), user)?;
+    let body = source::body("source", source, length.as_ref(), user, waiting)?;
     Ok(UploadRequest::new(bucket, key, body, callback::given(callback)?).options(options))
 }

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import hashlib
 import os
+import pathlib
 import time
 from collections.abc import Coroutine
 from typing import Any
@@ -180,6 +181,33 @@ def test_a_digest_is_not_computed_in_the_way_of_other_tasks(bed: Bed) -> None:
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
+
+    run(main())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such pipes here")
+@pytest.mark.usefixtures("all_handles_come_back")
+def test_a_pipe_to_which_nobody_writes_holds_up_neither_the_loop_nor_its_end(
+    bed: Bed, tmp_path: pathlib.Path
+) -> None:
+    os.mkfifo(fifo := tmp_path / "fifo")
+    os.mkfifo(written := tmp_path / "written")
+
+    async def main() -> None:
+        async with bed.aio_client() as client:
+            for call in [client.put_object_with_callback, client.upload_file_with_callback]:
+                begun = time.monotonic()
+                task = asyncio.create_task(call(BUCKET, "fifo", fifo, bed.callback()))
+                await asyncio.sleep(0.1)
+                assert time.monotonic() - begun < 0.3
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                assert time.monotonic() - begun < 0.5
+                callback = bed.callback("/echo", body="size=${size}")
+                task = asyncio.create_task(call(BUCKET, "fifo", written, callback))
+                await asyncio.to_thread(written.write_bytes, b"123456789")
+                assert (await task).json()["body"] == "size=9"
 
     run(main())
 

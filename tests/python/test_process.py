@@ -20,12 +20,16 @@ from oss_callback import CallbackFailedError, InvalidArgumentError
 POSIX = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
 PROGRAM = """
-    import os, sys, time
+    import os, pathlib, sys, tempfile, time
     from oss_callback import Callback, Client, aio
     endpoint = os.environ["FAULTY_ENDPOINT"]
     callback = Callback(os.environ["APP_URL"] + "/ok")
     options = dict(endpoint=endpoint, region="cn-hangzhou", access_key_id="a", access_key_secret="b")
     arguments = ("examplebucket", "hang/a", b"data", callback)
+    # Nobody writes to it, so to open it takes for ever.
+    pipe = ("examplebucket", "hang/a", pathlib.Path(tempfile.mkdtemp(), "pipe"), callback)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(pipe[2])
     print("ready", flush=True)
 """
 
@@ -48,8 +52,12 @@ def start(code: str) -> subprocess.Popen[str]:
     [
         "Client(**options).put_object_with_callback(*arguments)",
         "import asyncio; asyncio.run(aio.Client(**options).put_object_with_callback(*arguments))",
+        "Client(**options).put_object_with_callback(*pipe)",
+        "Client(**options).upload_file_with_callback(*pipe)",
+        "import asyncio; asyncio.run(aio.Client(**options).put_object_with_callback(*pipe))",
+        "import asyncio; asyncio.run(aio.Client(**options).upload_file_with_callback(*pipe))",
     ],
-    ids=["threads", "asyncio"],
+    ids=["threads", "asyncio", "pipe", "upload of a pipe", "pipe and asyncio", "upload of a pipe and asyncio"],
 )
 def test_ctrl_c_ends_a_call_within_a_fifth_of_a_second(testbed: dict[str, str], code: str) -> None:
     with start(code) as child:

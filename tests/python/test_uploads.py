@@ -270,6 +270,22 @@ def test_a_token_ends_calls_now_and_later(bed: Bed) -> None:
                 call(BUCKET, "json/a", b"data", bed.callback(), cancel=threading.Event())  # type: ignore[arg-type]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such pipes here")
+def test_a_pipe_by_its_path_is_read_or_given_up(bed: Bed, tmp_path: pathlib.Path) -> None:
+    with bed.client() as client:
+        for number, call in enumerate([client.put_object_with_callback, client.upload_file_with_callback]):
+            os.mkfifo(fifo := tmp_path / f"fifo-{number}")
+            cancel, started = Cancel(), time.monotonic()
+            threading.Timer(0.2, cancel.cancel).start()
+            with pytest.raises(CancelledError):
+                call(BUCKET, "fifo", fifo, bed.callback(), cancel=cancel)
+            assert time.monotonic() - started < 0.6
+            os.mkfifo(fifo := tmp_path / f"written-{number}")
+            threading.Thread(target=fifo.write_bytes, args=[b"123456789"]).start()
+            callback = bed.callback("/echo", body="size=${size}")
+            assert call(BUCKET, "fifo", fifo, callback).json()["body"] == "size=9"
+
+
 def test_an_asynchronous_source_is_stopped_with_its_call(bed: Bed) -> None:
     """A task that is cancelled leaves no other task behind."""
     ended = []

@@ -31,13 +31,12 @@ __all__ = ["ask", "awaited_provider", "put", "upload"]
 PATIENCE = 1.0
 
 
-async def put(start: Callable[..., Call], data: Any, takes_long: bool) -> CallbackReply:
+async def put(start: Callable[..., Call], data: Any) -> CallbackReply:
     """Makes a call of `start(data, settle)`. When the task is cancelled, it ends at once."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[CallbackReply] = loop.create_future()
     data, pump = bridged(data, loop)
-    settle = _settling(loop, answer)
-    call = await _aside(loop, start, data, settle) if takes_long else start(data, settle)
+    call = start(data, _settling(loop, answer))
     try:
         return await answer
     finally:
@@ -45,7 +44,7 @@ async def put(start: Callable[..., Call], data: Any, takes_long: bool) -> Callba
         if pump is not None:
             await pump.stop()
         # An exception holds this frame; the frame must not hold the exception.
-        del answer, settle
+        del answer
 
 
 async def ask(start: Callable[..., None]) -> Any:
@@ -95,21 +94,6 @@ async def upload(
             # Nobody may be told any more.
             answer.exception()
         del answer, call, watch, tell
-
-
-async def _aside(loop: asyncio.AbstractEventLoop, start: Callable[..., Call], *arguments: Any) -> Call:
-    """Has another thread do what would hold up the event loop."""
-    starting = loop.run_in_executor(None, start, *arguments)
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        starting.add_done_callback(_end)
-        raise
-
-
-def _end(started: asyncio.Future[Call]) -> None:
-    if not started.cancelled() and started.exception() is None:
-        started.result().cancel()
 
 
 # Where the outcomes of a loop's calls come in; None for a loop that cannot wait for descriptors.

@@ -31,7 +31,7 @@ __all__ = ["describe"]
 
 def describe(value: Any) -> tuple[str, object, int | None]:
     """What the native module needs to know of a value that is no buffer: its kind, what belongs to that, and
-    how many bytes it has, where that is cheap to find out and sure.
+    how many bytes it has, where that is cheap to find out and sure. Files are looked at by their paths later.
 
     `path`: the path, as text. `file`: the file, and its position. `bytes`: bytes, and where to begin.
     `read`: a function that takes a number of bytes. `iterator`: one of bytes. `wrong`: what to do about it.
@@ -39,8 +39,7 @@ def describe(value: Any) -> tuple[str, object, int | None]:
     if isinstance(value, str):
         return "wrong", "Encode text: `data.encode()`. Make a path of a name: `pathlib.Path(name)`.", None
     if hasattr(value, "__fspath__"):
-        path = os.fsdecode(value)
-        return "path", path, _size_of_path(path)
+        return "path", os.fsdecode(value), None
     if callable(getattr(value, "read", None)):
         return _of_file(value)
     if hasattr(value, "__aiter__"):
@@ -87,12 +86,3 @@ def _read_when_ready(file: Any, size: int) -> Any:
     poll.register(file.fileno(), select.POLLIN)
     poll.poll()
     return file.read(size) if type(file) is io.FileIO else file.read1(size)
-
-
-def _size_of_path(path: str) -> int | None:
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        # Opening it will tell.
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None

@@ -334,8 +334,7 @@ class Client:
         def start(data: Any, settle: Any) -> _native.Call:
             return self._native.start_put(bucket, key, data, callback, options, length, settle)
 
-        # All of the data is read for it first.
-        return await _loop.put(start, data, takes_long=content_md5 == "auto")
+        return await _loop.put(start, data)
 
     async def upload_file_with_callback(
         self,
