@@ -182,10 +182,22 @@ impl NativeClient {
     }
 
     /// Asks OSS whether a callback's object is there and is the one that it tells of.
-    fn confirm(&self, py: Python<'_>, event: Bound<'_, PyAny>) -> PyResult<Confirmation> {
+    #[pyo3(signature = (event, cancel))]
+    fn confirm(
+        &self,
+        py: Python<'_>,
+        event: Bound<'_, PyAny>,
+        cancel: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Confirmation> {
         let (event, user) = (receive::given(&event)?, self.user_code());
+        let cancel = Cancel::given(cancel.as_ref())?;
         let client = self.open(py)?;
-        let found = wait(py, &user, |interrupt| client.confirm_while(event, interrupt))?;
+        let found = wait(py, &user, |interrupt| match cancel {
+            // The first look comes after a while.
+            Some(cancel) if cancel.is_cancelled() => client.confirm_until(event, &cancel),
+            Some(cancel) => client.confirm_while(event, || cancel.is_cancelled() || interrupt()),
+            None => client.confirm_while(event, interrupt),
+        })?;
         Ok(Confirmation::from(found))
     }
 

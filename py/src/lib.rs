@@ -53,7 +53,7 @@ mod _native {
     mod receive {
         #[pymodule_export]
         use crate::receive::{
-            CallbackEvent, Confirmation, Field, ImageInfo, Reply, Seal, Verifier, refusal, reply,
+            CallbackEvent, Confirmation, Field, ImageInfo, Reply, Seal, Verifier, failure, refusal, reply,
         };
     }
 

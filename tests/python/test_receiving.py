@@ -23,6 +23,7 @@ from oss_callback import (
     ImageInfo,
     InvalidArgumentError,
     VerificationError,
+    failure,
     refusal,
     reply,
 )
@@ -290,8 +291,9 @@ def test_answer_is_checked_before_it_is_sent() -> None:
     for text in ('{"a": 1}', b'{"a": 1}', bytearray(b'{"a": 1}')):
         assert reply(text).body == b'{"a": 1}'
     assert reply([]).body == b"[]"
-    assert refusal().status == 403
-    assert json.loads(refusal().body)
+    for made, status in [(refusal(), 403), (failure(), 500)]:
+        assert made.status == status
+        assert json.loads(made.body)["error"]
     assert repr(answer) == f"<Reply 200 body={len(answer.body)} bytes>"
     for wrong, ec in [
         ("OK", "0007-00000205"),

@@ -7,6 +7,7 @@ import os
 import pathlib
 import pickle
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import pytest
 from conftest import BUCKET, Bed, Face, callbacks_with, uploads_left
 from oss_callback import (
     ArgumentTypeError,
+    CallbackEvent,
     CallbackFailedError,
     Cancel,
     CancelledError,
@@ -268,6 +270,18 @@ def test_a_token_ends_calls_now_and_later(bed: Bed) -> None:
                 call(BUCKET, "json/a", b"data", bed.callback(), cancel=cancel)
             with pytest.raises(ArgumentTypeError, match=r"cancel: must be oss_callback\.Cancel"):
                 call(BUCKET, "json/a", b"data", bed.callback(), cancel=threading.Event())  # type: ignore[arg-type]
+    event = CallbackEvent.parse(b"bucket=examplebucket&object=k&size=4", "form")
+    # It takes connections, and answers nothing.
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        client = bed.client(endpoint=f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        for token in [cancel, Cancel()]:
+            threading.Timer(0.2, token.cancel).start()
+            started = time.monotonic()
+            with pytest.raises(CancelledError):
+                client.confirm(event, cancel=token)
+            assert time.monotonic() - started < (0.1 if token is cancel else 0.5)
+        with pytest.raises(ArgumentTypeError, match=r"cancel: must be oss_callback\.Cancel"):
+            client.confirm(event, cancel=threading.Event())  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such pipes here")

@@ -53,6 +53,7 @@ from ._native.receive import (
     ImageInfo,
     Reply,
     Seal,
+    failure,
     refusal,
     reply,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "Seal",
     "Signer",
     "__version__",
+    "failure",
     "refusal",
     "reply",
     "ArgumentTypeError",

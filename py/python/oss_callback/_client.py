@@ -487,18 +487,18 @@ class Client:
             options |= unknown
         return self._native.upload(bucket, key, source, callback, options, length, progress, cancel)
 
-    def confirm(self, event: CallbackEvent) -> Confirmation:
+    def confirm(self, event: CallbackEvent, *, cancel: Cancel | None = None) -> Confirmation:
         """Asks OSS (HeadObject) whether the object of a callback is there with the ETag, size and CRC-64 that
         the callback tells: those that its body names, at least one.
 
         It proves what is stored now, not who stored it: the bucket is the one that the callback claims, so
         have the verifier hold it against your own by `bucket` or a seal. The credentials need the right to
-        read the object (`oss:GetObject`).
+        read the object (`oss:GetObject`). `cancel` ends the call from another thread, and so does Ctrl-C.
 
         Raises VerificationError with reason `object_missing` or `object_differs`; InvalidArgumentError for
         an event that names no bucket or key, or nothing to compare; and what an upload raises.
         """
-        return self._native.confirm(event)
+        return self._native.confirm(event, cancel)
 
     @property
     def region(self) -> str | None:

@@ -105,3 +105,9 @@ pub(crate) fn reply(answer: Bound<'_, PyAny>) -> PyResult<Reply> {
 pub(crate) fn refusal() -> Reply {
     answer::refusal().into()
 }
+
+/// The answer to a request that did verify, but could not be acted on: status 500.
+#[pyfunction]
+pub(crate) fn failure() -> Reply {
+    answer::failure().into()
+}

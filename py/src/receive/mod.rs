@@ -8,7 +8,7 @@ mod verifier;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 
-pub(crate) use answer::{Reply, refusal, reply};
+pub(crate) use answer::{Reply, failure, refusal, reply};
 pub(crate) use confirm::Confirmation;
 pub(crate) use event::{CallbackEvent, Field, ImageInfo, Seal, given};
 pub(crate) use verifier::Verifier;

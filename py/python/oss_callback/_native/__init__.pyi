@@ -353,7 +353,7 @@ class Client:
         the library's, `settle` is as for `start_put`.
         """
 
-    def confirm(self, event: CallbackEvent) -> Confirmation:
+    def confirm(self, event: CallbackEvent, cancel: Cancel | None) -> Confirmation:
         """Asks OSS whether a callback's object is there and is the one that it tells of."""
 
     def start_confirm(

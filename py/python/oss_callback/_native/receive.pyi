@@ -17,6 +17,7 @@ __all__ = [
     "Reply",
     "Seal",
     "Verifier",
+    "failure",
     "refusal",
     "reply",
 ]
@@ -287,3 +288,6 @@ def refusal() -> Reply:
     """The answer to a request that did not verify: status 403, the same for every reason, so that a forger
     learns nothing from it.
     """
+
+def failure() -> Reply:
+    """The answer to a request that did verify, but could not be acted on: status 500."""
