@@ -5,7 +5,7 @@ use std::any::Any;
 use std::error::Error as _;
 
 use oss_callback::{ERROR_FACTS, Error, FactValue};
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFunction};
@@ -22,9 +22,8 @@ fn exception(
     text: String,
     message: &str,
     facts: Bound<'_, PyDict>,
-    source: Option<String>,
 ) -> PyErr {
-    match make(py).and_then(|make| make.call1((kind, text, message, facts, source))) {
+    match make(py).and_then(|make| make.call1((kind, text, message, facts))) {
         Ok(exception) => PyErr::from_value(exception),
         Err(error) => error,
     }
@@ -59,18 +58,26 @@ fn raised_as(py: Python<'_>, error: &Error, kind: &str) -> PyErr {
     if let Err(error) = facts.set_item("retryable", error.is_retryable()) {
         return error;
     }
-    let raised = exception(
-        py,
-        kind,
-        error.to_string(),
-        error.message(),
-        facts,
-        error.source().map(ToString::to_string),
-    );
-    let system = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
-    if let Some((number, system)) = system.and_then(|system| Some((system.raw_os_error()?, system))) {
+    let raised = exception(py, kind, error.to_string(), error.message(), facts);
+    if let Some(cause) = error.source() {
+        raised.set_cause(py, Some(caused(py, cause)));
+    }
+    raised
+}
+
+/// What caused an error, and what caused that.
+fn caused(py: Python<'_>, cause: &(dyn std::error::Error + 'static)) -> PyErr {
+    if let Some(own) = cause.downcast_ref::<Error>() {
+        return raised(py, own);
+    }
+    let number = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+    let raised = match number {
         // Becomes FileNotFoundError and the like by its number.
-        raised.set_cause(py, Some(PyOSError::new_err((number, system.to_string()))));
+        Some(number) => PyOSError::new_err((number, cause.to_string())),
+        None => PyRuntimeError::new_err(cause.to_string()),
+    };
+    if let Some(deeper) = cause.source() {
+        raised.set_cause(py, Some(caused(py, deeper)));
     }
     raised
 }
@@ -99,7 +106,16 @@ fn misfit(py: Python<'_>, kind: &str, field: &str, message: &str, hint: Option<&
         text.push_str(hint);
     }
     match facts.set_item("field", field).and_then(|()| facts.set_item("hint", hint)) {
-        Ok(()) => exception(py, kind, text, message, facts, None),
+        Ok(()) => exception(py, kind, text, message, facts),
+        Err(error) => error,
+    }
+}
+
+/// The object is stored, and the callback was made, but something else is wrong.
+pub(crate) fn stored(py: Python<'_>, kind: &str, message: String, etag: Option<&str>) -> PyErr {
+    let facts = PyDict::new(py);
+    match facts.set_item("stored", true).and_then(|()| facts.set_item("etag", etag)) {
+        Ok(()) => exception(py, kind, message.clone(), &message, facts),
         Err(error) => error,
     }
 }
@@ -107,7 +123,7 @@ fn misfit(py: Python<'_>, kind: &str, field: &str, message: &str, hint: Option<&
 /// A call that was ended before it had begun.
 pub(crate) fn cancelled(py: Python<'_>) -> PyErr {
     let message = "the call was cancelled before anything was sent";
-    exception(py, "cancelled", message.to_owned(), message, PyDict::new(py), None)
+    exception(py, "cancelled", message.to_owned(), message, PyDict::new(py))
 }
 
 /// A panic, caught where it would else end a thread of the program.
@@ -115,5 +131,5 @@ pub(crate) fn bug(py: Python<'_>, panic: &(dyn Any + Send)) -> PyErr {
     let said = panic.downcast_ref::<&str>().copied();
     let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
     let message = format!("a defect in oss-callback, please report it: {said}");
-    exception(py, "bug", message.clone(), &message, PyDict::new(py), None)
+    exception(py, "bug", message.clone(), &message, PyDict::new(py))
 }

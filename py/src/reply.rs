@@ -1,9 +1,10 @@
 //! What an upload returns.
 
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
 
-use crate::errors::invalid;
+use crate::errors::stored;
 use crate::handles::Live;
 
 /// The application server's answer to the callback, and what OSS said of the stored object.
@@ -35,6 +36,27 @@ impl CallbackReply {
             _live: Live::new(),
         }
     }
+}
+
+impl CallbackReply {
+    /// Refuses what `json.loads` takes beyond JSON: other encodings than UTF-8, a byte order mark, and numbers
+    /// that are none.
+    fn parsed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let text = self.body.bind(py).call_method1("decode", ("utf-8",))?;
+        let refuse = |given: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
+            Err(PyValueError::new_err(format!("{} is no number of JSON", given.get_item(0)?)))
+        };
+        let keywords = PyDict::new(py);
+        keywords.set_item("parse_constant", PyCFunction::new_closure(py, None, None, refuse)?)?;
+        py.import("json")?.call_method("loads", (text,), Some(&keywords))
+    }
+}
+
+fn not_json(py: Python<'_>, cause: PyErr, etag: Option<&str>) -> PyErr {
+    let message = format!("the callback body is not JSON: {} (the upload itself succeeded)", cause.value(py));
+    let error = stored(py, "invalid_argument", message, etag);
+    error.set_cause(py, Some(cause));
+    error
 }
 
 #[pymethods]
@@ -70,11 +92,9 @@ impl CallbackReply {
     ///
     /// Raises InvalidArgumentError if it is not JSON: the upload and the callback succeeded all the same.
     fn json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        py.import("json")?.call_method1("loads", (self.body.clone_ref(py),)).map_err(|cause| {
-            let message = "is not JSON (the upload itself succeeded)";
-            let error = invalid(py, "body", message, Some("`body` holds it byte for byte."));
-            error.set_cause(py, Some(cause));
-            error
+        self.parsed(py).map_err(|cause| match cause.is_instance_of::<PyException>(py) {
+            true => not_json(py, cause, self.etag.as_deref()),
+            false => cause,
         })
     }
 

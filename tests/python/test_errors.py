@@ -5,7 +5,9 @@ from __future__ import annotations
 import builtins
 import copy
 import inspect
+import pathlib
 import pickle
+import re
 import traceback
 
 import oss_callback
@@ -58,6 +60,40 @@ def test_a_cause_is_kept() -> None:
     assert isinstance(failure.value.__cause__, ValueError)
     twin = pickle.loads(pickle.dumps(failure.value))
     assert isinstance(twin.__cause__, ValueError)
+
+
+def test_a_body_that_is_not_json_says_that_the_upload_succeeded() -> None:
+    for body in [
+        b"not json",
+        b"",
+        b"\xfe\x00\xff",
+        # What `json.loads` takes, and JSON has not.
+        b"\xef\xbb\xbf{}",
+        b"[NaN]",
+        b"-Infinity",
+        '{"a": 1}'.encode("utf-16"),
+        b"[" * 100_000,
+    ]:
+        with pytest.raises(oss_callback.InvalidArgumentError) as failure:
+            oss_callback.CallbackReply(body, etag="E").json()
+        error = failure.value
+        assert re.fullmatch(
+            r"the callback body is not JSON: .+ \(the upload itself succeeded\)", str(error), re.DOTALL
+        )
+        assert (error.stored, error.etag, error.field, error.message) == (True, "E", None, str(error))
+        assert isinstance(error.__cause__, Exception)
+    assert oss_callback.CallbackReply('{"猫": [1.5, null]}'.encode()).json() == {"猫": [1.5, None]}
+
+
+def test_a_cause_is_of_its_own_class(bed: Bed, tmp_path: pathlib.Path) -> None:
+    with bed.client() as client, pytest.raises(oss_callback.SourceError) as missing:
+        client.put_object_with_callback(BUCKET, "k", tmp_path / "nothing", bed.callback())
+    assert isinstance(missing.value.__cause__, FileNotFoundError)
+    with bed.faulty() as client, pytest.raises(oss_callback.OutcomeUnknownError) as lost:
+        client.put_object_with_callback(BUCKET, "lost/cause", b"data", bed.callback())
+    cause = lost.value.__cause__
+    assert isinstance(cause, oss_callback.NetworkError)
+    assert cause.message in str(lost.value)
 
 
 def test_what_does_not_apply_is_none(bed: Bed) -> None:

@@ -206,11 +206,9 @@ _CLASSES: dict[str, type[OssCallbackError]] = {
 }
 
 
-def make(kind: str, text: str, message: str, facts: dict[str, Any], source: str | None) -> OssCallbackError:
+def make(kind: str, text: str, message: str, facts: dict[str, Any]) -> OssCallbackError:
     """The exception for an error of the native module."""
     error = _CLASSES.get(kind, OssCallbackError)(text)
     error.__dict__.update(facts)
     error.message = message
-    if source is not None:
-        error.__cause__ = RuntimeError(source)
     return error
