@@ -32,6 +32,7 @@ from oss_callback import (
     TimeoutError,
     VerificationError,
     asgi,
+    failure,
     refusal,
     wsgi,
 )
@@ -342,18 +343,79 @@ def test_nested_routes_and_handlers_of_every_kind(make: Any, bed: Bed, small: Ca
                     assert put(bed, url, None) == expected
 
 
-def test_errors_of_handlers_are_the_servers_to_report(bed: Bed, small: CallbackVerifier) -> None:
+def flask_app(verifier: CallbackVerifier, handler: Any) -> Any:
+    import flask
+    from oss_callback.flask import callback_view
+
+    app = flask.Flask(__name__)
+    app.post(PATH)(callback_view(verifier)(handler))
+    app.register_error_handler(LookupError, lambda error: (str(error), 599))
+    return app
+
+
+def starlette_app_that_knows_lookups(verifier: CallbackVerifier, handler: Any) -> Any:
+    from starlette.responses import Response
+
+    app = starlette_app(verifier, lambda event, kind: handler(event))
+    app.add_exception_handler(LookupError, lambda request, error: Response(str(error), 599))
+    return app
+
+
+@pytest.mark.parametrize(
+    ("make", "serve", "own"),
+    [
+        (wsgi.CallbackApp, waitress, 500),
+        (flask_app, waitress, 599),
+        (asgi.CallbackApp, uvicorn, 500),
+        (starlette_app_that_knows_lookups, uvicorn, 599),
+    ],
+)
+def test_errors_of_handlers_are_the_frameworks_and_ours_are_failures(
+    make: Any, serve: Any, own: int, bed: Bed, small: CallbackVerifier, caplog: pytest.LogCaptureFixture
+) -> None:
     def breaks(event: CallbackEvent) -> Any:
         raise LookupError("the table is gone")
 
     def answers_wrongly(event: CallbackEvent) -> Any:
         return "OK"
 
-    for handler in (breaks, answers_wrongly):
-        app = wsgi.CallbackApp(small, handler)
-        with waitress(app) as port, pytest.raises(CallbackFailedError) as failed:
-            put(bed, f"http://127.0.0.1:{port}{PATH}", None)
-        assert failed.value.callback_status == 500
+    def cannot_ask(event: CallbackEvent) -> Any:
+        error = NetworkError("OSS cannot be reached")
+        raise error
+
+    genuine = captured(bed, PATH)
+    for handler, status, message in [
+        (breaks, own, None),
+        (answers_wrongly, 500, "could not be answered (invalid_argument): answer: is not valid JSON"),
+        (cannot_ask, 500, "could not be answered (network): OSS cannot be reached"),
+        (lambda event: None, 200, None),
+    ]:
+        caplog.clear()
+        with serve(make(small, handler)) as port:
+            answered, answer = post(port, genuine)
+        assert answered == status
+        ours = [record for record in caplog.records if record.name == "oss_callback"]
+        if message is None:
+            assert not ours
+        else:
+            assert answer == failure().body
+            assert [record.levelname for record in ours] == ["ERROR"]
+            assert message in ours[0].getMessage()
+            assert ours[0].exc_info
+        if status == 200:
+            assert answer == b"null"
+
+
+def test_a_defect_of_the_application_is_no_refusal(
+    bed: Bed, environment: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = bed.verifier(seal_secret=SECRET, first_use=lambda nonce, expires_at: None)
+    with uvicorn(asgi.CallbackApp(broken, plain)) as port:
+        assert post(port, captured(bed, PATH)) == (500, failure().body)
+    assert "first_use: must be a function that returns bool" in caplog.text
+
+
+def test_a_handler_that_is_async_needs_an_event_loop(small: CallbackVerifier) -> None:
 
     async def awaited(event: CallbackEvent) -> None:
         pass

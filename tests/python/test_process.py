@@ -57,7 +57,14 @@ def start(code: str) -> subprocess.Popen[str]:
         "import asyncio; asyncio.run(aio.Client(**options).put_object_with_callback(*pipe))",
         "import asyncio; asyncio.run(aio.Client(**options).upload_file_with_callback(*pipe))",
     ],
-    ids=["threads", "asyncio", "pipe", "upload of a pipe", "pipe and asyncio", "upload of a pipe and asyncio"],
+    ids=[
+        "threads",
+        "asyncio",
+        "pipe",
+        "upload of a pipe",
+        "pipe and asyncio",
+        "upload of a pipe and asyncio",
+    ],
 )
 def test_ctrl_c_ends_a_call_within_a_fifth_of_a_second(testbed: dict[str, str], code: str) -> None:
     with start(code) as child:

@@ -241,7 +241,7 @@ class Pump:
                 size = await self.asked.get()
                 self.given.put((await self.step(size), None))
         except asyncio.CancelledError as cancelled:
-            # If not by `stop`, then by the source itself, or by who cancels all tasks: the reader would wait on.
+            # If not by `stop`, then by the source itself, or by who cancels all tasks: who reads must know.
             self.given.put((b"", _was_cancelled(cancelled)))
             raise
         except BaseException as error:

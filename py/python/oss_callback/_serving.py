@@ -13,7 +13,7 @@ from collections.abc import AsyncIterable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from ._errors import ArgumentTypeError, NetworkError, OssCallbackError, TimeoutError, VerificationError
-from ._native.receive import CallbackEvent, Reply, refusal, reply
+from ._native.receive import CallbackEvent, Reply, failure, refusal, reply
 
 __all__ = [
     "BODY_TIMEOUT",
@@ -28,8 +28,8 @@ __all__ = [
     "is_async",
     "logger",
     "named_as",
+    "not_verified",
     "read_async",
-    "refused",
 ]
 
 BODY_TIMEOUT = 5.0
@@ -43,10 +43,23 @@ logger = logging.getLogger("oss_callback")
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
+def not_verified(error: OssCallbackError) -> Reply:
+    """For a request that could not be read or verified. Whatever a stranger can bring about is refused; the
+    rest is for the application's owner to mend."""
+    strangers = (VerificationError, NetworkError, TimeoutError)
+    return refused(error) if isinstance(error, strangers) else failed(error)
+
+
 def refused(error: OssCallbackError) -> Reply:
     """Tells the log why, and the sender nothing."""
     logger.warning("a callback is refused (%s): %s", error.reason or error.kind, error)
     return refusal()
+
+
+def failed(error: OssCallbackError) -> Reply:
+    """The same for what did verify, but could not be answered."""
+    logger.error("a callback could not be answered (%s): %s", error.kind, error, exc_info=error)
+    return failure()
 
 
 def as_reply(answer: Any) -> Reply:
@@ -55,11 +68,15 @@ def as_reply(answer: Any) -> Reply:
 
 
 def call(handler: SyncHandler, event: CallbackEvent, arguments: dict[str, Any]) -> Reply:
-    """Has the handler answer. What OSS does not confirm is refused as what does not verify."""
+    """Has the handler answer. What OSS does not confirm is refused as what does not verify, and other errors
+    of this library's are answered, too. The application's own are the framework's, which may know them.
+    """
     try:
         return as_reply(handler(event, **arguments))
     except VerificationError as error:
         return refused(error)
+    except OssCallbackError as error:
+        return failed(error)
 
 
 async def call_async(handler: Handler, event: CallbackEvent, arguments: dict[str, Any]) -> Reply:
@@ -75,6 +92,8 @@ async def call_async(handler: Handler, event: CallbackEvent, arguments: dict[str
         return as_reply(answer)
     except VerificationError as error:
         return refused(error)
+    except OssCallbackError as error:
+        return failed(error)
 
 
 async def read_async(chunks: AsyncIterable[bytes], limit: int, timeout: float) -> bytes:

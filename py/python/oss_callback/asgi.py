@@ -37,8 +37,9 @@ class CallbackApp:
     `handler` is a function, `async` or not, that takes a CallbackEvent and returns the answer: what
     `json.dumps` takes, or a Reply. One that is not `async` runs in a thread. It is called for what has
     verified only. What has not is logged with its reason (logger `oss_callback`) and answered by
-    `refusal()`, and so is a VerificationError of the handler's own, such as by `Client.confirm`. Other
-    exceptions are the server's to report.
+    `refusal()`, and so is a VerificationError of the handler's own, such as by `Client.confirm`. The other
+    errors of this library are logged, too, and answered by `failure()`. All else that the handler raises is
+    the server's to report.
 
     Of a body no more than the verifier's `max_body` is read, and for `body_timeout` seconds at most.
     """
@@ -66,7 +67,7 @@ class CallbackApp:
         try:
             event = await verify_request(self.verifier, scope, receive, body_timeout=self.body_timeout)
         except _serving.OssCallbackError as error:
-            return _serving.refused(error)
+            return _serving.not_verified(error)
         return await _serving.call_async(self.handler, event, {})
 
 

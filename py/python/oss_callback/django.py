@@ -42,7 +42,8 @@ def callback_view(
 
     The function is called for what has verified only. What has not is logged with its reason (logger
     `oss_callback`) and answered by `refusal()`, and so is a VerificationError of the function's own, such
-    as by `Client.confirm`. Of a body no more than the verifier's `max_body` is read.
+    as by `Client.confirm`. The other errors of this library are logged, too, and answered by `failure()`; all
+    else that the function raises is Django's. Of a body no more than the verifier's `max_body` is read.
     """
 
     def decorate(handler: _serving.Handler) -> Callable[..., Any]:
@@ -50,14 +51,14 @@ def callback_view(
             try:
                 event = verify_request(verifier, request)
             except _serving.OssCallbackError as error:
-                return _response(_serving.refused(error))
+                return _response(_serving.not_verified(error))
             return _response(_serving.call(handler, event, arguments))
 
         async def async_view(request: HttpRequest, **arguments: Any) -> HttpResponse:
             try:
                 event = await asyncio.to_thread(verify_request, verifier, request)
             except _serving.OssCallbackError as error:
-                return _response(_serving.refused(error))
+                return _response(_serving.not_verified(error))
             return _response(await _serving.call_async(handler, event, arguments))
 
         named = _serving.named_as(handler, async_view if _serving.is_async(handler) else view)

@@ -39,7 +39,8 @@ def callback_view(
 
     The function is called for what has verified only. What has not is logged with its reason (logger
     `oss_callback`) and answered by `refusal()`, and so is a VerificationError of the function's own, such
-    as by `Client.confirm`. Of a body no more than the verifier's `max_body` is read.
+    as by `Client.confirm`. The other errors of this library are logged, too, and answered by `failure()`; all
+    else that the function raises is Flask's. Of a body no more than the verifier's `max_body` is read.
     """
 
     def decorate(handler: _serving.Handler) -> Callable[..., Response]:
@@ -47,7 +48,7 @@ def callback_view(
             try:
                 event = verify_request(verifier)
             except _serving.OssCallbackError as error:
-                reply = _serving.refused(error)
+                reply = _serving.not_verified(error)
             else:
                 reply = _serving.call(current_app.ensure_sync(handler), event, arguments)
             return Response(reply.body, reply.status, reply.headers)

@@ -41,7 +41,8 @@ def callback_endpoint(
 
     The function is called for what has verified only; if it is not `async`, in a thread. What has not
     verified is logged with its reason (logger `oss_callback`) and answered by `refusal()`, and so is a
-    VerificationError of the function's own, such as by `Client.confirm`.
+    VerificationError of the function's own, such as by `Client.confirm`. The other errors of this library are
+    logged, too, and answered by `failure()`; all else that the function raises is Starlette's.
 
     Of a body no more than the verifier's `max_body` is read, and for `body_timeout` seconds at most.
     """
@@ -51,7 +52,7 @@ def callback_endpoint(
             try:
                 event = await verify_request(verifier, request, body_timeout=body_timeout)
             except _serving.OssCallbackError as error:
-                reply = _serving.refused(error)
+                reply = _serving.not_verified(error)
             else:
                 reply = await _serving.call_async(handler, event, request.path_params)
             return Response(reply.body, reply.status, reply.headers)

@@ -39,7 +39,8 @@ class CallbackApp:
     `handler` is a function that takes a CallbackEvent and returns the answer: what `json.dumps` takes, or a
     Reply. It is called for what has verified only. What has not is logged with its reason (logger
     `oss_callback`) and answered by `refusal()`, and so is a VerificationError of the handler's own, such as
-    by `Client.confirm`. Other exceptions are the server's to report.
+    by `Client.confirm`. The other errors of this library are logged, too, and answered by `failure()`. All
+    else that the handler raises is the server's to report.
 
     Of a body no more than the verifier's `max_body` is read.
     """
@@ -54,7 +55,7 @@ class CallbackApp:
         try:
             event = verify_request(self.verifier, environ)
         except _serving.OssCallbackError as error:
-            reply = _serving.refused(error)
+            reply = _serving.not_verified(error)
         else:
             reply = _serving.call(self.handler, event, {})
         start_response(f"{reply.status} {HTTPStatus(reply.status).phrase}", list(reply.headers.items()))
