@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import gc
+import inspect
 import json
 import pickle
 import re
@@ -255,6 +256,30 @@ def test_options_of_the_verifier_are_checked() -> None:
     shown = repr(CallbackVerifier(seal_secret=SECRET))
     assert re.fullmatch(r"<CallbackVerifier .*>", shown)
     assert SECRET not in shown
+
+
+def test_a_check_is_not_switched_off_by_accident() -> None:
+    for options, field in [
+        ({"seal_secret": None}, "seal_secret"),
+        ({"seal_secret": []}, "seal_secret"),
+        ({"seal_secret": ""}, "seal_secret"),
+        ({"bucket": None}, "bucket"),
+        ({"bucket": ()}, "bucket"),
+        ({"seal_secret": SECRET, "first_use": None}, "first_use"),
+        ({"trusted_keys": []}, "trusted_keys"),
+    ]:
+        with pytest.raises(InvalidArgumentError) as raised:
+            CallbackVerifier(**options)  # type: ignore[arg-type]
+        error = raised.value
+        assert error.field == field
+        if options[field] != "":
+            assert str(error) == f"{field}: {error.message}. {error.hint}"
+            assert re.match(r"is (None|empty), which would ", error.message)
+            assert error.hint == "Leave it out if that is meant."
+    # The examples' way to say that OSS's own keys will do.
+    assert CallbackVerifier(seal_secret=[SECRET], bucket=["b"], trusted_keys=None, fetch_key=None)
+    shown = str(inspect.signature(CallbackVerifier))
+    assert "bucket: 'str | Sequence[str] | _LeftOut' = <left out>" in shown
 
 
 def test_values_compare_and_cross_processes() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ._errors import InvalidArgumentError
 from ._native import receive
 
 TYPE_CHECKING = False
@@ -24,6 +25,32 @@ if TYPE_CHECKING:
     _Headers: TypeAlias = _HasItems | Iterable[tuple[str | bytes, str | bytes]]
 
 __all__ = ["CallbackVerifier"]
+
+
+class _LeftOut:
+    """The default of what switches a check on, where None is refused."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<left out>"
+
+
+_LEFT_OUT = _LeftOut()
+
+
+def _given(name: str, value: Any, otherwise: str = "switch the check off") -> Any:
+    """The value, or None where it was left out. What is missing by accident is refused."""
+    if value is _LEFT_OUT:
+        return None
+    is_empty = hasattr(value, "__len__") and not isinstance(value, str) and len(value) == 0
+    if value is not None and not is_empty:
+        return value
+    message = f"is {'empty' if is_empty else None}, which would {otherwise}"
+    hint = "Leave it out if that is meant."
+    error = InvalidArgumentError(f"{name}: {message}. {hint}")
+    error.field, error.message, error.hint = name, message, hint
+    raise error
 
 
 class CallbackVerifier:
@@ -83,7 +110,9 @@ class CallbackVerifier:
             Default: none: seals are not checked. Range: at least 16 bytes each.
 
     Raises InvalidArgumentError for a key that is not an RSA public key, a template that cannot be read
-    backwards, a secret under 16 bytes, `first_use` without a secret, or if no key is trusted at all.
+    backwards, a secret under 16 bytes, `first_use` without a secret, or if no key is trusted at all; and for
+    a `seal_secret`, `bucket` or `first_use` that is None or empty, such as of a missing environment variable,
+    which would switch a check off unnoticed, or an empty list of `trusted_keys`.
     """
 
     __slots__ = ("__weakref__", "_native")
@@ -98,11 +127,11 @@ class CallbackVerifier:
         any_signature_version: bool | None = None,
         template: str | None = None,
         template_type: Literal["form", "json"] | None = None,
-        bucket: str | Sequence[str] | None = None,
-        seal_secret: str | Sequence[str] | None = None,
+        bucket: str | Sequence[str] | _LeftOut = _LEFT_OUT,
+        seal_secret: str | Sequence[str] | _LeftOut = _LEFT_OUT,
         callback: CallbackBase | None = None,
         fetch_key: Callable[[str], Buffer | str] | None = None,
-        first_use: Callable[[str, datetime], bool] | None = None,
+        first_use: Callable[[str, datetime], bool] | _LeftOut = _LEFT_OUT,
         **unknown: Never,
     ) -> None:
         options: dict[str, Any] = {
@@ -113,11 +142,13 @@ class CallbackVerifier:
             "any_signature_version": any_signature_version,
             "template": template,
             "template_type": template_type,
-            "bucket": bucket,
-            "seal_secret": seal_secret,
+            "bucket": _given("bucket", bucket),
+            "seal_secret": _given("seal_secret", seal_secret),
         }
+        if trusted_keys is not None:
+            _given("trusted_keys", trusted_keys, "have OSS's own keys trusted instead")
         given = options | unknown if unknown else options
-        self._native = receive.Verifier(given, callback, fetch_key, first_use)
+        self._native = receive.Verifier(given, callback, fetch_key, _given("first_use", first_use))
 
     def verify(
         self,

@@ -21,6 +21,10 @@ const BASES: &[(&str, &str)] = &[
 /// Options that name a file.
 const PATHS: &[&str] = &["checkpoint"];
 
+/// Options of the verifier that switch a check on: None, such as of a missing environment variable, must not
+/// switch it off again.
+const CHECKS: &[&str] = &["bucket", "seal_secret"];
+
 const TEMPLATES: &[(&str, &str, &str)] = &[
     (
         "__init__.py.in",
@@ -61,7 +65,7 @@ pub fn modules(api: &Api) -> Vec<Output> {
     for group in ["client", "put", "upload", "callback", "verifier"] {
         let upper = group.to_uppercase();
         fillings.push((format!("{upper}_PARAMETERS"), lines(api, group, parameter)));
-        fillings.push((format!("{upper}_OPTIONS"), lines(api, group, |o| format!("{0:?}: {0},", o.name))));
+        fillings.push((format!("{upper}_OPTIONS"), lines(api, group, entry)));
         fillings.push((format!("{upper}_DOCS"), lines(api, group, doc)));
     }
     let module = |&(name, path, template): &(&str, &'static str, &str)| {
@@ -119,7 +123,23 @@ fn lines(api: &Api, group: &str, line: impl Fn(&ApiOption) -> String) -> String 
     api.group(group).map(line).collect::<Vec<_>>().join("\n")
 }
 
+fn is_check(option: &ApiOption) -> bool {
+    option.group == "verifier" && CHECKS.contains(&option.name.as_str())
+}
+
+fn entry(option: &ApiOption) -> String {
+    let name = &option.name;
+    if is_check(option) {
+        format!("{name:?}: _given({name:?}, {name}),")
+    } else {
+        format!("{name:?}: {name},")
+    }
+}
+
 fn parameter(option: &ApiOption) -> String {
+    if is_check(option) {
+        return format!("{}: {} | _LeftOut = _LEFT_OUT,", option.name, annotation(option));
+    }
     let line = format!("{}: {} | None = None,", option.name, annotation(option));
     // As ruff breaks it.
     if line.len() + 8 <= LINE {
