@@ -63,9 +63,8 @@ pub fn integer(field: &str, value: &Unknown<'_>) -> Result<i64, Failure> {
 /// A length of time, in milliseconds.
 pub fn duration(field: &str, value: &Unknown<'_>) -> Result<Duration, Failure> {
     let number = number(field, "a number of milliseconds", value)?;
-    Duration::try_from_secs_f64(number / 1000.0).map_err(|_| {
-        Failure::invalid(field, "must be a finite number of milliseconds, not below 0", None)
-    })
+    Duration::try_from_secs_f64(number / 1000.0)
+        .map_err(|_| Failure::invalid(field, "must be a finite number of milliseconds, not below 0", None))
 }
 
 /// Unix seconds; now where there are none.

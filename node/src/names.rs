@@ -11,13 +11,8 @@ use oss_callback::{
 };
 
 /// Parameters that are no options, and of two words or more.
-const PARAMETERS: [&str; 5] = [
-    "additional_headers",
-    "credentials_provider",
-    "fetch_key",
-    "first_use",
-    "upload_file_with_callback",
-];
+const PARAMETERS: [&str; 5] =
+    ["additional_headers", "credentials_provider", "fetch_key", "first_use", "upload_file_with_callback"];
 
 /// `content_type` as `contentType`.
 fn camel(snake: &str) -> String {

@@ -132,7 +132,8 @@ enum Look {
 }
 
 fn look(verifier: &NativeVerifier, request: &Request<'_>) -> Result<Look, Failure> {
-    let comes = |key_url: String, fetch| Look::KeyComes(Verified { event: None, key_url: Some(key_url), fetch });
+    let comes =
+        |key_url: String, fetch| Look::KeyComes(Verified { event: None, key_url: Some(key_url), fetch });
     let Request { method, target, body, .. } = request;
     Ok(match verifier.inner.verify_now(method, target, request.headers(), body) {
         Ok(Verdict::Accepted(event)) => Look::KeyKnown(Ok(event)),

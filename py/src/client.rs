@@ -139,7 +139,8 @@ impl NativeClient {
         let user = self.user_code();
         let cancel = Cancel::given(cancel.as_ref())?;
         let waiting = source::Waiting::Here(cancel.as_ref());
-        let mut request = upload_request(&bucket, &key, &source, &callback, &options, length, &user, waiting)?;
+        let mut request =
+            upload_request(&bucket, &key, &source, &callback, &options, length, &user, waiting)?;
         if let Some(cancel) = &cancel {
             request = request.cancel(cancel);
         }

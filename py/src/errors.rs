@@ -16,13 +16,7 @@ fn make(py: Python<'_>) -> PyResult<&Bound<'_, PyFunction>> {
     MAKE.import(py, "oss_callback._errors", "make")
 }
 
-fn exception(
-    py: Python<'_>,
-    kind: &str,
-    text: String,
-    message: &str,
-    facts: Bound<'_, PyDict>,
-) -> PyErr {
+fn exception(py: Python<'_>, kind: &str, text: String, message: &str, facts: Bound<'_, PyDict>) -> PyErr {
     match make(py).and_then(|make| make.call1((kind, text, message, facts))) {
         Ok(exception) => PyErr::from_value(exception),
         Err(error) => error,

@@ -132,9 +132,9 @@ def test_a_progress_function_that_fails_too_late_loses_no_reply(face: Face) -> N
 
     reply = face.upload(BUCKET, "late", b"data", face.bed.callback(body=mark), progress=fail)
     assert reply.json() == {"Status": "OK"}
+    mark += "-failed"
+    callback = face.bed.callback("/status/500", body=mark)
     with pytest.raises(CallbackFailedError) as failure:
-        mark += "-failed"
-        callback = face.bed.callback("/status/500", body=mark)
         face.upload(BUCKET, "late", b"data", callback, progress=fail)
     assert failure.value.stored
     assert raised
