@@ -70,6 +70,12 @@ pub struct Verified {
     pub fetch: Option<External<NativeFetch>>,
 }
 
+impl Verified {
+    fn waits(key_url: String, fetch: Option<External<NativeFetch>>) -> Verified {
+        Verified { event: None, key_url: Some(key_url), fetch }
+    }
+}
+
 /// A request as it was handed over.
 #[napi(object, object_to_js = false)]
 pub struct Request<'env> {
@@ -96,7 +102,7 @@ pub fn verifier_verify(
     guard(|| {
         let moment = now.map(|now| convert::moment("now", Some(now))).transpose()?;
         let event = match (look(verifier, &request)?, moment) {
-            (Look::KeyComes(verified), _) => return Ok(verified),
+            (Look::KeyComes(url, fetch), _) => return Ok(Verified::waits(url, fetch)),
             (Look::KeyKnown(outcome), None) => outcome?,
             (Look::KeyKnown(_), Some(moment)) => {
                 let Request { method, target, body, .. } = &request;
@@ -114,8 +120,8 @@ pub fn verifier_verify_signature(
     request: Request<'_>,
 ) -> Outcome<Verified> {
     guard(|| {
-        if let Look::KeyComes(verified) = look(verifier, &request)? {
-            return Ok(verified);
+        if let Look::KeyComes(url, fetch) = look(verifier, &request)? {
+            return Ok(Verified::waits(url, fetch));
         }
         let Request { method, target, body, .. } = &request;
         verifier.inner.verify_signature(method, target, request.headers(), body)?;
@@ -127,22 +133,20 @@ enum Look {
     /// The key is known, or why there is none: functions that may wait for a key do not. And the verdict as
     /// of now.
     KeyKnown(oss_callback::Result<CallbackEvent>),
-    /// The key is to be waited for.
-    KeyComes(Verified),
+    /// The key is to be waited for: where it is, and whether it is the caller's turn to fetch it.
+    KeyComes(String, Option<External<NativeFetch>>),
 }
 
 fn look(verifier: &NativeVerifier, request: &Request<'_>) -> Result<Look, Failure> {
-    let comes =
-        |key_url: String, fetch| Look::KeyComes(Verified { event: None, key_url: Some(key_url), fetch });
     let Request { method, target, body, .. } = request;
     Ok(match verifier.inner.verify_now(method, target, request.headers(), body) {
         Ok(Verdict::Accepted(event)) => Look::KeyKnown(Ok(event)),
         Ok(Verdict::KeyWanted(fetch)) => {
             let url = fetch.url().to_owned();
             let fetch = NativeFetch { inner: Mutex::new(Some(fetch)), _live: Live::new() };
-            comes(url, Some(External::new(fetch)))
+            Look::KeyComes(url, Some(External::new(fetch)))
         }
-        Ok(Verdict::KeyInFlight(url)) => comes(url, None),
+        Ok(Verdict::KeyInFlight(url)) => Look::KeyComes(url, None),
         Ok(_) => return Err(Failure::bug("a verdict of an unknown kind")),
         Err(error) => Look::KeyKnown(Err(error)),
     })
