@@ -265,6 +265,7 @@ def test_a_check_is_not_switched_off_by_accident() -> None:
         ({"seal_secret": ""}, "seal_secret"),
         ({"bucket": None}, "bucket"),
         ({"bucket": ()}, "bucket"),
+        ({"bucket": iter([])}, "bucket"),
         ({"seal_secret": SECRET, "first_use": None}, "first_use"),
         ({"trusted_keys": []}, "trusted_keys"),
     ]:

@@ -39,18 +39,18 @@ class _LeftOut:
 _LEFT_OUT = _LeftOut()
 
 
-def _given(name: str, value: Any, otherwise: str = "switch the check off") -> Any:
+def _given(name: str, value: Any) -> Any:
     """The value, or None where it was left out. What is missing by accident is refused."""
-    if value is _LEFT_OUT:
-        return None
-    is_empty = hasattr(value, "__len__") and not isinstance(value, str) and len(value) == 0
-    if value is not None and not is_empty:
-        return value
-    message = f"is {'empty' if is_empty else None}, which would {otherwise}"
-    hint = "Leave it out if that is meant."
+    if value is None:
+        raise _switched_off(name)
+    return None if value is _LEFT_OUT else value
+
+
+def _switched_off(name: str) -> InvalidArgumentError:
+    message, hint = "is None, which would switch the check off", "Leave it out if that is meant."
     error = InvalidArgumentError(f"{name}: {message}. {hint}")
     error.field, error.message, error.hint = name, message, hint
-    raise error
+    return error
 
 
 class CallbackVerifier:
@@ -145,8 +145,6 @@ class CallbackVerifier:
             "bucket": _given("bucket", bucket),
             "seal_secret": _given("seal_secret", seal_secret),
         }
-        if trusted_keys is not None:
-            _given("trusted_keys", trusted_keys, "have OSS's own keys trusted instead")
         given = options | unknown if unknown else options
         self._native = receive.Verifier(given, callback, fetch_key, _given("first_use", first_use))
 

@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use oss_callback::Result;
 use oss_callback::receive::{CallbackVerifier, CallbackVerifierBuilder};
+use oss_callback::{OptionValue, Result};
 use pyo3::exceptions::PyException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -41,7 +41,21 @@ impl Verifier {
         first_use: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Verifier> {
         let mut builder = CallbackVerifierBuilder::default();
-        options::apply(&options, CallbackVerifierBuilder::OPTIONS, |name, value| builder.set(name, value))?;
+        let mut empty = None;
+        options::apply(&options, CallbackVerifierBuilder::OPTIONS, |name, value| {
+            if matches!(&value, OptionValue::List(list) if list.is_empty()) {
+                empty = Some(name.to_owned());
+            }
+            builder.set(name, value)
+        })?;
+        // As None is refused by `_verifier.py`.
+        if let Some(name) = empty {
+            let message = match &*name {
+                "trusted_keys" => "is empty, which would have OSS's own keys trusted instead",
+                _ => "is empty, which would switch the check off",
+            };
+            return Err(invalid(py, &name, message, Some("Leave it out if that is meant.")));
+        }
         if let Some(given) = callback {
             if options.get_item("template")?.is_some_and(|template| !template.is_none()) {
                 return Err(invalid(py, "callback", "stands for a template, and there is one already", None));
