@@ -44,12 +44,12 @@ pub(crate) fn wait<T: Send>(
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Opens what may take for ever, such as a pipe to which nobody writes yet. The system's own waiting cannot be
-/// interrupted: a thread does it, which is left behind where it must be. `None` if the token ended it.
+/// interrupted: a thread does it, which is left behind where it must be.
 pub(crate) fn open(
     py: Python<'_>,
     path: PathBuf,
     cancel: Option<&oss_callback::Cancel>,
-) -> PyResult<Option<std::io::Result<File>>> {
+) -> PyResult<std::io::Result<File>> {
     let (sender, receiver) = sync_channel(1);
     let open = move || {
         let _ = sender.send(File::open(path));
@@ -61,7 +61,9 @@ pub(crate) fn open(
         let opened = loop {
             match receiver.recv_timeout(LOOK) {
                 Ok(opened) => break Some(opened),
-                Err(RecvTimeoutError::Disconnected) => break None,
+                Err(RecvTimeoutError::Disconnected) => {
+                    break Some(Err(std::io::Error::other("it was not opened")));
+                }
                 Err(RecvTimeoutError::Timeout) if cancel.is_some_and(|cancel| cancel.is_cancelled()) => {
                     break None;
                 }
@@ -73,7 +75,7 @@ pub(crate) fn open(
     });
     match signals.raised {
         Some(raised) => Err(raised),
-        None => Ok(opened),
+        None => opened.ok_or_else(|| cancelled(py)),
     }
 }
 

@@ -103,11 +103,9 @@ fn of_path(py: Python<'_>, path: PathBuf, wanted: Option<u64>, waiting: Waiting<
             Ok(path.into())
         }
         (Some(_), Waiting::Here(cancel)) => match call::open(py, path.clone(), cancel)? {
-            Some(Ok(file)) => Ok(file.into()),
+            Ok(file) => Ok(file.into()),
             // The core says it in its own words.
-            Some(Err(_)) => Ok(path.into()),
-            // Nothing of it is sent: the core looks at the token first.
-            None => Ok(Body::default()),
+            Err(_) => Ok(path.into()),
         },
         _ => Ok(path.into()),
     }
