@@ -50,8 +50,10 @@ def waitress(app: Any) -> Iterator[int]:
         try:
             yield bound.getsockname()[1]
         finally:
-            # On its own thread, which waits on what is closed.
-            running.trigger.pull_trigger(running.close)
+            # On its own thread, which waits on what is closed. Pulled by a worker as well, it may be closed
+            # before it is pulled here.
+            with contextlib.suppress(OSError):
+                running.trigger.pull_trigger(running.close)
             thread.join(10)
             running.task_dispatcher.shutdown()
 
