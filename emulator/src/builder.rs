@@ -231,6 +231,9 @@ impl Builder {
 fn bind(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |source| StartError::Bind { host: host.to_owned(), port, source };
     let listener = TcpListener::bind((host, port)).map_err(failed)?;
+    // The standard library has 128 wait to be accepted; whoever comes beyond them tries again a second later.
+    // A system that does not let it be changed afterwards leaves it so.
+    let _ = socket2::SockRef::from(&listener).listen(1024);
     listener.set_nonblocking(true).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
