@@ -4,8 +4,8 @@ import { randomUUID } from 'node:crypto'
 import { Callback, Signer } from 'oss-callback'
 
 const bucket = 'examplebucket'
-const holdsFor = 15 * 60 // Within it an upload must begin,
-const lastsFor = 60 * 60 // and then it may take so long.
+const holdsFor = 15 * 60_000 // Milliseconds. Within it an upload must begin,
+const lastsFor = 60 * 60_000 // and then it may take so long.
 
 const { OSS_ACCESS_KEY_ID: id, OSS_ACCESS_KEY_SECRET: secret } = process.env
 const signer = new Signer(id, secret, {
@@ -15,14 +15,14 @@ const signer = new Signer(id, secret, {
 const endpoint = process.env.OSS_ENDPOINT // The region's, if there is none.
 
 function callbackOf(user, key) {
-  const seal = { secret: process.env.SEAL_SECRET, expiresInMs: (holdsFor + lastsFor) * 1000 }
+  const seal = { secret: process.env.SEAL_SECRET, expiresInMs: holdsFor + lastsFor }
   return new Callback(process.env.CALLBACK_URL, { vars: { user }, seal }).sealedFor(bucket, key)
 }
 
 function signedUrl(user, key, contentType) {
   const { encoded, encodedVars } = callbackOf(user, key)
   const headers = { 'Content-Type': contentType, 'x-oss-callback': encoded, 'x-oss-callback-var': encodedVars }
-  return signer.presign('PUT', { endpoint, bucket, key, headers, expiresIn: holdsFor })
+  return signer.presign('PUT', { endpoint, bucket, key, headers, expiresInMs: holdsFor })
 }
 
 function signedForm(user, key) {
@@ -35,10 +35,10 @@ function signedForm(user, key) {
     ['content-length-range', 1, 100 << 20],
     ...Object.entries(signer.policyConditions({ time })).map(([name, value]) => ({ [name]: value })),
   ]
-  const expiration = new Date(time.getTime() + holdsFor * 1000).toISOString()
+  const expiration = new Date(time.getTime() + holdsFor).toISOString()
   const signed = signer.signPolicy(JSON.stringify({ expiration, conditions }), { time })
   // A form goes to the bucket itself, whose address every URL of it begins with.
-  const { url } = signer.presign('POST', { endpoint, bucket, expiresIn: holdsFor })
+  const { url } = signer.presign('POST', { endpoint, bucket, expiresInMs: holdsFor })
   return { url: url.split('?')[0], fields: { key, callback: callback.encoded, ...callback.vars, ...signed } }
 }
 

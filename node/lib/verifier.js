@@ -124,15 +124,9 @@ const LEAVE_IT_OUT = 'Leave the option out if that is meant.'
 /** What is missing by accident, such as a variable of the environment, must not switch a check off. */
 function refuseSwitchedOff(options) {
   for (const name of ['sealSecret', 'bucket', 'firstUse']) {
-    const value = options[name]
-    if (name in options && (value === undefined || (Array.isArray(value) && value.length === 0))) {
-      const message = `is ${value === undefined ? 'undefined' : 'empty'}, which would switch the check off`
-      throw invalid(name, message, LEAVE_IT_OUT)
+    if (name in options && options[name] === undefined) {
+      throw invalid(name, 'is undefined, which would switch the check off', LEAVE_IT_OUT)
     }
-  }
-  const { trustedKeys } = options
-  if (Array.isArray(trustedKeys) && trustedKeys.length === 0) {
-    throw invalid('trustedKeys', "is empty, which would have OSS's own keys trusted instead", LEAVE_IT_OUT)
   }
 }
 

@@ -1,12 +1,8 @@
 //! A call under way: waiting for it without the interpreter and open to Ctrl-C, ending it early, and
 //! telling its outcome to an event loop.
 
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
 use oss_callback::Result;
 use pyo3::IntoPyObjectExt;
@@ -37,45 +33,6 @@ pub(crate) fn wait<T: Send>(
         (Some(raised), _) => Err(raised),
         (None, Ok(outcome)) => user.outcome(py, outcome),
         (None, Err(panic)) => Err(bug(py, &*panic)),
-    }
-}
-
-/// How often is looked for Ctrl-C while a file is opened.
-const LOOK: Duration = Duration::from_millis(50);
-
-/// Opens what may take for ever, such as a pipe to which nobody writes yet. The system's own waiting cannot be
-/// interrupted: a thread does it, which is left behind where it must be.
-pub(crate) fn open(
-    py: Python<'_>,
-    path: PathBuf,
-    cancel: Option<&oss_callback::Cancel>,
-) -> PyResult<std::io::Result<File>> {
-    let (sender, receiver) = sync_channel(1);
-    let open = move || {
-        let _ = sender.send(File::open(path));
-    };
-    std::thread::Builder::new().name("oss-callback-open".to_owned()).spawn(open)?;
-    let mut signals = Signals::default();
-    let looking = &mut signals;
-    let (opened, _inside) = py.detach(move || {
-        let opened = loop {
-            match receiver.recv_timeout(LOOK) {
-                Ok(opened) => break Some(opened),
-                Err(RecvTimeoutError::Disconnected) => {
-                    break Some(Err(std::io::Error::other("it was not opened")));
-                }
-                Err(RecvTimeoutError::Timeout) if cancel.is_some_and(|cancel| cancel.is_cancelled()) => {
-                    break None;
-                }
-                Err(RecvTimeoutError::Timeout) if looking.interrupt() => break None,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-        };
-        (opened, Inside::enter_or_stay())
-    });
-    match signals.raised {
-        Some(raised) => Err(raised),
-        None => opened.ok_or_else(|| cancelled(py)),
     }
 }
 

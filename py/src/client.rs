@@ -85,8 +85,7 @@ impl NativeClient {
     ) -> PyResult<CallbackReply> {
         let user = self.user_code();
         let cancel = Cancel::given(cancel.as_ref())?;
-        let waiting = source::Waiting::Here(cancel.as_ref());
-        let mut request = put_request(&bucket, &key, &data, &callback, &options, length, &user, waiting)?;
+        let mut request = put_request(&bucket, &key, &data, &callback, &options, length, &user)?;
         if let Some(cancel) = &cancel {
             request = request.cancel(cancel);
         }
@@ -111,8 +110,7 @@ impl NativeClient {
         settle: Bound<'_, PyAny>,
     ) -> PyResult<Call> {
         let (user, cancel) = (self.user_code(), oss_callback::Cancel::new());
-        let waiting = source::Waiting::Aside;
-        let request = put_request(&bucket, &key, &data, &callback, &options, length, &user, waiting)?;
+        let request = put_request(&bucket, &key, &data, &callback, &options, length, &user)?;
         let (request, client) = (request.cancel(&cancel), self.open(py)?);
         let takes_long = takes_long(&data, &options)?;
         Call::start(py, cancel, Settle::new(&settle, user)?, takes_long, move |settle| {
@@ -138,9 +136,7 @@ impl NativeClient {
     ) -> PyResult<CallbackReply> {
         let user = self.user_code();
         let cancel = Cancel::given(cancel.as_ref())?;
-        let waiting = source::Waiting::Here(cancel.as_ref());
-        let mut request =
-            upload_request(&bucket, &key, &source, &callback, &options, length, &user, waiting)?;
+        let mut request = upload_request(&bucket, &key, &source, &callback, &options, length, &user)?;
         if let Some(cancel) = &cancel {
             request = request.cancel(cancel);
         }
@@ -168,8 +164,7 @@ impl NativeClient {
         settle: Bound<'_, PyAny>,
     ) -> PyResult<Call> {
         let (user, cancel) = (self.user_code(), oss_callback::Cancel::new());
-        let waiting = source::Waiting::Aside;
-        let request = upload_request(&bucket, &key, &source, &callback, &options, length, &user, waiting)?;
+        let request = upload_request(&bucket, &key, &source, &callback, &options, length, &user)?;
         let mut request = request.cancel(&cancel);
         if let Some(function) = progress::function(progress)? {
             request = request.progress_while(progress::watch(function, user.progress.clone()));
@@ -264,12 +259,11 @@ fn put_request(
     keywords: &Bound<'_, PyDict>,
     length: Option<Bound<'_, PyAny>>,
     user: &UserCode,
-    waiting: source::Waiting<'_>,
 ) -> PyResult<PutRequest> {
     let mut options = PutOptions::default();
     options::apply(keywords, PutOptions::OPTIONS, |name, value| options.set(name, value))?;
     let (bucket, key) = (convert::text("bucket", bucket)?, convert::text("key", key)?);
-    let body = source::body("data", data, length.as_ref(), user, waiting)?;
+    let body = source::body("data", data, length.as_ref(), user)?;
     Ok(PutRequest::new(bucket, key, body, callback::given(callback)?).options(options))
 }
 
@@ -281,11 +275,10 @@ fn upload_request(
     keywords: &Bound<'_, PyDict>,
     length: Option<Bound<'_, PyAny>>,
     user: &UserCode,
-    waiting: source::Waiting<'_>,
 ) -> PyResult<UploadRequest> {
     let mut options = UploadOptions::default();
     options::apply(keywords, UploadOptions::OPTIONS, |name, value| options.set(name, value))?;
     let (bucket, key) = (convert::text("bucket", bucket)?, convert::text("key", key)?);
-    let body = source::body("source", source, length.as_ref(), user, waiting)?;
+    let body = source::body("source", source, length.as_ref(), user)?;
     Ok(UploadRequest::new(bucket, key, body, callback::given(callback)?).options(options))
 }

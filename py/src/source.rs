@@ -16,23 +16,14 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyFunction, PyIterator, PyString};
 
+use crate::convert;
 use crate::errors::{invalid, wrong_type};
 use crate::gate;
 use crate::handles::Live;
 use crate::usercode::UserCode;
-use crate::{call, convert};
 
 /// How much a file-like object is asked for at a time; the core's own measure.
 const READ_BYTES: usize = 256 * 1024;
-
-/// Where a file is opened that takes long.
-#[derive(Clone, Copy)]
-pub(crate) enum Waiting<'a> {
-    /// On the caller's thread, until the token says otherwise.
-    Here(Option<&'a oss_callback::Cancel>),
-    /// The core is called on a thread that may wait.
-    Aside,
-}
 
 /// The source of an upload. `bytes` cannot change and are shared with Python; other buffers are copied,
 /// once, so that what is sent is what was there when the call was made.
@@ -41,7 +32,6 @@ pub(crate) fn body(
     value: &Bound<'_, PyAny>,
     length: Option<&Bound<'_, PyAny>>,
     user: &UserCode,
-    waiting: Waiting<'_>,
 ) -> PyResult<Body> {
     let wanted = length.map(|length| length_of(length)).transpose()?;
     let py = value.py();
@@ -54,7 +44,7 @@ pub(crate) fn body(
         agrees(py, wanted, known)?;
     }
     let pull = match &*kind {
-        "path" => return of_path(py, thing.extract()?, wanted, waiting),
+        "path" => return of_path(py, thing.extract()?, wanted),
         "file" => {
             let (file, position) = thing.extract::<(Bound<'_, PyAny>, u64)>()?;
             match reopened(&file, position)? {
@@ -90,25 +80,14 @@ pub(crate) fn body(
     Ok(Body::reader(reader, wanted.or(known)))
 }
 
-fn of_path(py: Python<'_>, path: PathBuf, wanted: Option<u64>, waiting: Waiting<'_>) -> PyResult<Body> {
-    let look = || std::fs::metadata(&path).ok().filter(|found| !found.is_dir());
-    if let (Waiting::Aside, None) = (waiting, wanted) {
-        // Even to look can take long.
-        return Ok(path.into());
+fn of_path(py: Python<'_>, path: PathBuf, wanted: Option<u64>) -> PyResult<Body> {
+    // Looked at only where there is a length to compare: on a network's drive that can take long.
+    let file =
+        wanted.and_then(|_| py.detach(|| std::fs::metadata(&path)).ok()).filter(std::fs::Metadata::is_file);
+    if let Some(file) = file {
+        agrees(py, wanted, file.len())?;
     }
-    let found = py.detach(look);
-    match (found, waiting) {
-        (Some(found), _) if found.is_file() => {
-            agrees(py, wanted, found.len())?;
-            Ok(path.into())
-        }
-        (Some(_), Waiting::Here(cancel)) => match call::open(py, path.clone(), cancel)? {
-            Ok(file) => Ok(file.into()),
-            // The core says it in its own words.
-            Err(_) => Ok(path.into()),
-        },
-        _ => Ok(path.into()),
-    }
+    Ok(path.into())
 }
 
 fn length_of(value: &Bound<'_, PyAny>) -> PyResult<u64> {

@@ -9,15 +9,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use oss_callback::Result;
 use oss_callback::receive::{CallbackVerifier, CallbackVerifierBuilder};
-use oss_callback::{OptionValue, Result};
 use pyo3::exceptions::PyException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::event::CallbackEvent;
-use crate::errors::{bug, invalid, raised, wrong_type};
+use crate::errors::{bug, raised, wrong_type};
 use crate::handles::Live;
 use crate::{callback, convert, gate, options};
 
@@ -41,25 +41,8 @@ impl Verifier {
         first_use: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Verifier> {
         let mut builder = CallbackVerifierBuilder::default();
-        let mut empty = None;
-        options::apply(&options, CallbackVerifierBuilder::OPTIONS, |name, value| {
-            if matches!(&value, OptionValue::List(list) if list.is_empty()) {
-                empty = Some(name.to_owned());
-            }
-            builder.set(name, value)
-        })?;
-        // As None is refused by `_verifier.py`.
-        if let Some(name) = empty {
-            let message = match &*name {
-                "trusted_keys" => "is empty, which would have OSS's own keys trusted instead",
-                _ => "is empty, which would switch the check off",
-            };
-            return Err(invalid(py, &name, message, Some("Leave it out if that is meant.")));
-        }
+        options::apply(&options, CallbackVerifierBuilder::OPTIONS, |name, value| builder.set(name, value))?;
         if let Some(given) = callback {
-            if options.get_item("template")?.is_some_and(|template| !template.is_none()) {
-                return Err(invalid(py, "callback", "stands for a template, and there is one already", None));
-            }
             builder = builder.callback(callback::given(&given)?);
         }
         if function("fetch_key", fetch_key.as_ref())? {
