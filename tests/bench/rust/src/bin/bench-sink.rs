@@ -33,6 +33,8 @@ fn main() -> Result<(), Failure> {
     let mut places = Vec::new();
     for (name, scheme, tls, service_time) in listeners {
         let listener = TcpListener::bind("127.0.0.1:0")?;
+        // 256 uploads begin at once, and the standard library has 128 wait to be accepted.
+        socket2::SockRef::from(&listener).listen(1024)?;
         places.push(format!("\"{name}\":\"{scheme}://{}\"", listener.local_addr()?));
         let counts = Arc::clone(&counts);
         std::thread::spawn(move || accept(&listener, tls.as_ref(), service_time, &counts));
