@@ -328,7 +328,10 @@ pub(crate) fn runtime() -> Result<Runtime> {
         .map_err(|e| Error::new(ErrorKind::Network, format!("no I/O runtime could be started: {e}")))
 }
 
-async fn until_cancelled<T>(cancel: Option<&Cancel>, work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) async fn until_cancelled<T>(
+    cancel: Option<&Cancel>,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
     let Some(cancel) = cancel else { return work.await };
     tokio::select! {
         biased;

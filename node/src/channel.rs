@@ -3,7 +3,7 @@
 //! All of it goes through one thread-safe function for each event loop, in order; a number says whom in
 //! JavaScript it is for.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use napi::Status;
 use napi::bindgen_prelude::{Either6, External, FnArgs, Function};
@@ -58,50 +58,29 @@ impl Listener {
 
 /// A call under way. Its outcome is told exactly once: a call that is lost, because its code panicked, is
 /// told as a bug and leaves nobody waiting.
-pub struct Call(Arc<Waiting>);
-
-/// Who is to be told.
-struct Waiting(Mutex<Option<(Listener, Live)>>);
-
-impl Waiting {
-    fn tell(&self, event: impl FnOnce() -> Event) {
-        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((listener, live)) = waiting {
-            drop(live);
-            listener.tell(event());
-        }
-    }
-}
+pub struct Call(Option<(Listener, Live)>);
 
 impl Call {
     pub fn new(listener: Listener) -> Call {
-        Call(Arc::new(Waiting(Mutex::new(Some((listener, Live::new()))))))
+        Call(Some((listener, Live::new())))
     }
 
-    pub fn ends(self, outcome: Result<Event>) {
-        self.0.tell(|| outcome.unwrap_or_else(|error| Either6::B(Failure::from(error).told())));
+    pub fn ends(mut self, outcome: Result<Event>) {
+        self.tell(outcome.unwrap_or_else(|error| Either6::B(Failure::from(error).told())));
     }
 
-    /// A way to end the call that does not count as holding it.
-    pub fn exit(&self) -> Exit {
-        Exit(Arc::downgrade(&self.0))
+    fn tell(&mut self, event: Event) {
+        if let Some((listener, live)) = self.0.take() {
+            drop(live);
+            listener.tell(event);
+        }
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.0.tell(|| Either6::B(Failure::bug("the call was lost").told()));
-    }
-}
-
-/// Ends a call that hangs where nobody can end it; what becomes of it later is told nobody.
-#[derive(Default)]
-pub struct Exit(Weak<Waiting>);
-
-impl Exit {
-    pub fn take(&self) {
-        if let Some(waiting) = self.0.upgrade() {
-            waiting.tell(|| Either6::B(Failure::cancelled().told()));
+        if self.0.is_some() {
+            self.tell(Either6::B(Failure::bug("the call was lost").told()));
         }
     }
 }

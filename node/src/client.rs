@@ -2,17 +2,17 @@
 //! its outcome back on the event loop. Neither the loop nor libuv's pool ever waits for it.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use napi::bindgen_prelude::{Array, Either3, Either6, External, ExternalRef, Uint8ArraySlice};
 use napi_derive::napi;
 use oss_callback::{
-    Body, CallbackReply, Cancel, Client, ClientBuilder, OptionValue, PutOptions, PutRequest, Result,
-    UploadOptions, UploadRequest,
+    Body, CallbackReply, Cancel, Client, ClientBuilder, PutOptions, PutRequest, Result, UploadOptions,
+    UploadRequest,
 };
 
 use crate::callback::NativeCallback;
-use crate::channel::{Call, Channel, Event, Exit};
+use crate::channel::{Call, Channel, Event};
 use crate::convert::{self, text};
 use crate::handles::Live;
 use crate::options::Group;
@@ -23,9 +23,6 @@ use crate::provider::Provider;
 static CLIENT_OPTIONS: Group = Group::new(ClientBuilder::OPTIONS);
 static PUT_OPTIONS: Group = Group::new(PutOptions::OPTIONS);
 static UPLOAD_OPTIONS: Group = Group::new(UploadOptions::OPTIONS);
-
-/// What has its digest computed in the time that it takes to start a thread.
-const DIGESTED_AT_ONCE: usize = 32 * 1024;
 
 /// What JavaScript's Client is made of.
 pub struct NativeClient {
@@ -84,30 +81,22 @@ pub fn client_facts(client: &External<NativeClient>) -> Outcome<ClientFacts> {
     })
 }
 
-/// Ends the call that was started with it.
+/// Ends the calls that were started with it.
 pub struct NativeCancel {
     pub inner: Cancel,
-    /// There while the call is still being started on a thread, which no token can stop.
-    starting: Arc<Mutex<Exit>>,
     _live: Live,
 }
 
-/// Makes a token for a call that may be cancelled.
+/// Makes a token for calls that may be cancelled.
 #[napi(catch_unwind)]
 pub fn cancel_new() -> External<NativeCancel> {
-    let starting = Arc::default();
-    External::new(NativeCancel { inner: Cancel::new(), starting, _live: Live::new() })
+    External::new(NativeCancel { inner: Cancel::new(), _live: Live::new() })
 }
 
-/// Cancels the call that holds the token.
+/// Cancels the calls that hold the token.
 #[napi(catch_unwind)]
 pub fn cancel(cancel: &External<NativeCancel>) {
     cancel.inner.cancel();
-    locked(&cancel.starting).take();
-}
-
-fn locked(starting: &Mutex<Exit>) -> MutexGuard<'_, Exit> {
-    starting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The bytes themselves, the path of a file, or a pipe.
@@ -133,25 +122,6 @@ pub struct Upload<'env> {
 }
 
 impl Upload<'_> {
-    /// Sets the options, and says whether starting with them takes long: to open a file can, on a network's
-    /// drive, or a pipe to which nobody writes yet; and so does a digest, for which all bytes are read first.
-    fn options(
-        &self,
-        group: &Group,
-        source: &Source<'_>,
-        mut set: impl FnMut(&str, OptionValue) -> Result<()>,
-    ) -> std::result::Result<bool, Failure> {
-        let mut takes_long = matches!(source, Either3::B(_));
-        let large = matches!(source, Either3::A(bytes) if bytes.len() > DIGESTED_AT_ONCE);
-        group.apply(&self.options, |name, value| {
-            takes_long |= large
-                && name == "content_md5"
-                && matches!(&value, OptionValue::Text(digest) if digest == "auto");
-            set(name, value)
-        })?;
-        Ok(takes_long)
-    }
-
     fn object(&self) -> std::result::Result<(String, String), Failure> {
         match convert::elements(&self.object)?.as_slice() {
             [bucket, key] => Ok((text("bucket", bucket)?, text("key", key)?)),
@@ -175,16 +145,16 @@ pub fn client_put(
     guard(|| {
         let client = client.open()?;
         let mut options = PutOptions::default();
-        let takes_long = upload.options(&PUT_OPTIONS, &source, |name, value| options.set(name, value))?;
+        PUT_OPTIONS.apply(&upload.options, |name, value| options.set(name, value))?;
         let (bucket, key) = upload.object()?;
         let body = body(&source, upload.length)?;
         let mut request = PutRequest::new(bucket, key, body, &callback.inner).options(options);
-        if let Some(cancel) = &cancel {
+        if let Some(cancel) = cancel {
             request = request.cancel(&cancel.inner);
         }
-        start(takes_long, Call::new(channel.listener(number)), cancel.as_deref(), move |call| {
-            client.start(request, move |outcome| call.ends(reply(outcome)));
-        })
+        let call = Call::new(channel.listener(number));
+        client.start(request, move |outcome| call.ends(reply(outcome)));
+        Ok(())
     })
 }
 
@@ -204,7 +174,7 @@ pub fn client_upload(
     guard(|| {
         let client = client.open()?;
         let mut options = UploadOptions::default();
-        let takes_long = upload.options(&UPLOAD_OPTIONS, &source, |name, value| options.set(name, value))?;
+        UPLOAD_OPTIONS.apply(&upload.options, |name, value| options.set(name, value))?;
         let (bucket, key) = upload.object()?;
         let body = body(&source, upload.length)?;
         let mut request =
@@ -213,36 +183,10 @@ pub fn client_upload(
             let listener = channel.listener(progress);
             request = request.progress(move |progress| listener.tell(Either6::C(progress.into())));
         }
-        start(takes_long, Call::new(channel.listener(number)), Some(&cancel), move |call| {
-            client.start_upload(request, move |outcome| call.ends(reply(outcome)));
-        })
+        let call = Call::new(channel.listener(number));
+        client.start_upload(request, move |outcome| call.ends(reply(outcome)));
+        Ok(())
     })
-}
-
-/// Starts a call: what takes long on a thread of its own, and so that it can be cancelled even there.
-fn start(
-    takes_long: bool,
-    call: Call,
-    cancel: Option<&NativeCancel>,
-    begin: impl FnOnce(Call) + Send + 'static,
-) -> std::result::Result<(), Failure> {
-    if !takes_long {
-        begin(call);
-        return Ok(());
-    }
-    let starting = cancel.map(|cancel| Arc::clone(&cancel.starting));
-    if let Some(starting) = &starting {
-        *locked(starting) = call.exit();
-    }
-    let run = move || {
-        begin(call);
-        // From now on the token ends it, and it may have things to put in order.
-        if let Some(starting) = starting {
-            *locked(&starting) = Exit::default();
-        }
-    };
-    let thread = std::thread::Builder::new().name("oss-callback-open".to_owned());
-    thread.spawn(run).map(drop).map_err(|e| Failure::bug(&format!("no thread could be started: {e}")))
 }
 
 fn reply(outcome: Result<CallbackReply>) -> Result<Event> {

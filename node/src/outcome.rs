@@ -69,11 +69,6 @@ impl Failure {
         failure
     }
 
-    /// The call was ended before it had begun.
-    pub fn cancelled() -> Failure {
-        Failure::new(ErrorKind::Cancelled, "the call was cancelled before anything was sent".to_owned())
-    }
-
     /// A defect of ours.
     pub fn bug(message: &str) -> Failure {
         Failure::new(ErrorKind::Bug, format!("{message}. Please report this."))

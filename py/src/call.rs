@@ -2,14 +2,13 @@
 //! telling its outcome to an event loop.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use oss_callback::Result;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::errors::{bug, cancelled, wrong_type};
+use crate::errors::{bug, wrong_type};
 use crate::gate::{self, Inside};
 use crate::handles::Live;
 use crate::mailbox::Address;
@@ -119,53 +118,27 @@ impl Cancel {
 #[pyclass(frozen, module = "oss_callback._native")]
 pub(crate) struct Call {
     cancel: oss_callback::Cancel,
-    /// There while it is still being started on a thread, which no token can stop.
-    starting: Weak<Starting>,
     _live: Live,
 }
-
-struct Starting(Arc<Mutex<Option<Way>>>);
 
 #[pymethods]
 impl Call {
     /// Ends the call, if it is still under way, with an error of kind `cancelled`.
     fn cancel(&self) {
         self.cancel.cancel();
-        if let Some(way) = self.starting.upgrade().and_then(|starting| taken(&starting.0)) {
-            way.tell(|py| Err(cancelled(py)));
-        }
     }
 }
 
 impl Call {
-    /// Starts a call: what takes long on a thread of its own, and so that it can be cancelled even there.
-    pub fn start(
-        py: Python<'_>,
-        cancel: oss_callback::Cancel,
-        settle: Settle,
-        takes_long: bool,
-        begin: impl FnOnce(Settle) + Send + 'static,
-    ) -> PyResult<Call> {
-        if !takes_long {
-            py.detach(|| begin(settle));
-            return Ok(Call { cancel, starting: Weak::new(), _live: Live::new() });
-        }
-        let starting = Arc::new(Starting(Arc::clone(&settle.way)));
-        let call = Call { cancel, starting: Arc::downgrade(&starting), _live: Live::new() };
-        let run = move || {
-            begin(settle);
-            // From now on the token ends it, and it may have things to put in order.
-            drop(starting);
-        };
-        std::thread::Builder::new().name("oss-callback-open".to_owned()).spawn(run)?;
-        Ok(call)
+    pub fn new(cancel: oss_callback::Cancel) -> Call {
+        Call { cancel, _live: Live::new() }
     }
 }
 
 /// Tells Python exactly once what a call came to: a call that is lost, because its code panicked, is told
 /// as a bug and leaves nobody waiting.
 pub(crate) struct Settle {
-    way: Arc<Mutex<Option<Way>>>,
+    way: Option<Way>,
     user: UserCode,
 }
 
@@ -184,10 +157,10 @@ impl Settle {
             Ok(pair) => Way::Mailbox(Address::new(&pair.get_item(0)?, pair.get_item(1)?)?),
             Err(_) => Way::Function(settle.clone().unbind()),
         };
-        Ok(Settle { way: Arc::new(Mutex::new(Some(way))), user })
+        Ok(Settle { way: Some(way), user })
     }
 
-    pub fn with<T, P>(self, outcome: Result<T>, python: impl FnOnce(Python<'_>, T) -> P + Send + 'static)
+    pub fn with<T, P>(mut self, outcome: Result<T>, python: impl FnOnce(Python<'_>, T) -> P + Send + 'static)
     where
         T: Send + 'static,
         P: for<'py> IntoPyObject<'py>,
@@ -196,22 +169,11 @@ impl Settle {
         self.tell(move |py| python(py, user.outcome(py, outcome)?).into_py_any(py));
     }
 
-    fn tell(&self, outcome: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send + 'static) {
-        if let Some(way) = taken(&self.way) {
-            way.tell(outcome);
-        }
-    }
-}
-
-fn taken(way: &Mutex<Option<Way>>) -> Option<Way> {
-    way.lock().unwrap_or_else(PoisonError::into_inner).take()
-}
-
-impl Way {
-    fn tell(self, outcome: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send + 'static) {
-        match self {
-            Way::Mailbox(address) => address.post(Box::new(outcome)),
-            Way::Function(settle) => {
+    fn tell(&mut self, outcome: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send + 'static) {
+        match self.way.take() {
+            None => {}
+            Some(Way::Mailbox(address)) => address.post(Box::new(outcome)),
+            Some(Way::Function(settle)) => {
                 // Where the interpreter is gone, so is whoever waited.
                 gate::attach(|py| {
                     let told = match outcome(py) {

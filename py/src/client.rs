@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use oss_callback::{Client, ClientBuilder, PutOptions, PutRequest, UploadOptions, UploadRequest};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::PyDict;
 
 use crate::call::{Call, Cancel, Settle, wait};
 use crate::errors::{invalid, raised, wrong_type};
@@ -112,11 +112,10 @@ impl NativeClient {
         let (user, cancel) = (self.user_code(), oss_callback::Cancel::new());
         let request = put_request(&bucket, &key, &data, &callback, &options, length, &user)?;
         let (request, client) = (request.cancel(&cancel), self.open(py)?);
-        let takes_long = takes_long(&data, &options)?;
-        Call::start(py, cancel, Settle::new(&settle, user)?, takes_long, move |settle| {
-            let done = move |outcome| settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
-            client.start(request, done);
-        })
+        let settle = Settle::new(&settle, user)?;
+        let done = move |outcome| settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
+        py.detach(|| client.start(request, done));
+        Ok(Call::new(cancel))
     }
 
     /// Uploads in as many requests as it takes, and waits for the callback's answer. `progress` is called
@@ -170,11 +169,10 @@ impl NativeClient {
             request = request.progress_while(progress::watch(function, user.progress.clone()));
         }
         let client = self.open(py)?;
-        let takes_long = takes_long(&source, &options)?;
-        Call::start(py, cancel, Settle::new(&settle, user)?, takes_long, move |settle| {
-            let done = move |outcome| settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
-            client.start_upload(request, done);
-        })
+        let settle = Settle::new(&settle, user)?;
+        let done = move |outcome| settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
+        py.detach(|| client.start_upload(request, done));
+        Ok(Call::new(cancel))
     }
 
     /// Asks OSS whether a callback's object is there and is the one that it tells of.
@@ -235,20 +233,6 @@ impl NativeClient {
     fn endpoint(&self) -> &str {
         &self.endpoint
     }
-}
-
-/// What has its digest computed in the time that it takes to start a thread.
-const DIGESTED_AT_ONCE: usize = 32 * 1024;
-
-/// To open a file can take long: on a network's drive, or a pipe to which nobody writes yet. So does a digest,
-/// for which all of the data is read first.
-fn takes_long(data: &Bound<'_, PyAny>, options: &Bound<'_, PyDict>) -> PyResult<bool> {
-    if data.hasattr("__fspath__")? {
-        return Ok(true);
-    }
-    let digest = options.get_item("content_md5")?;
-    let is_small = data.cast::<PyBytes>().is_ok_and(|bytes| bytes.as_bytes().len() <= DIGESTED_AT_ONCE);
-    Ok(!is_small && digest.is_some_and(|digest| digest.extract::<String>().is_ok_and(|text| text == "auto")))
 }
 
 fn put_request(

@@ -114,12 +114,6 @@ pub(crate) fn stored(py: Python<'_>, kind: &str, message: String, etag: Option<&
     }
 }
 
-/// A call that was ended before it had begun.
-pub(crate) fn cancelled(py: Python<'_>) -> PyErr {
-    let message = "the call was cancelled before anything was sent";
-    exception(py, "cancelled", message.to_owned(), message, PyDict::new(py))
-}
-
 /// A panic, caught where it would else end a thread of the program.
 pub(crate) fn bug(py: Python<'_>, panic: &(dyn Any + Send)) -> PyErr {
     let said = panic.downcast_ref::<&str>().copied();

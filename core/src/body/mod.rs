@@ -16,6 +16,9 @@ pub(crate) use self::feed::{Feed, PIECE_BYTES};
 pub(crate) use self::lease::Lease;
 pub(crate) use self::source::{FileSource, Reader, Source, feed_stream, read_some};
 
+/// What has its digest computed in the time that it takes to start a thread.
+const DIGESTED_AT_ONCE: usize = 32 * 1024;
+
 /// The data of an upload.
 ///
 /// Made from `Vec<u8>`, `String`, `Bytes` without a copy, and from borrowed slices and text with one.
@@ -57,6 +60,16 @@ impl Body {
     /// Whether it is known that there are no bytes; an empty object is fine.
     pub fn is_empty(&self) -> bool {
         self.len() == Some(0)
+    }
+
+    /// Whether it takes long to get ready: a file has to be opened, or much data read for its digest.
+    pub(crate) fn takes_long(&self, digest: bool) -> bool {
+        match &self.0 {
+            Given::Bytes(bytes) => digest && bytes.len() > DIGESTED_AT_ONCE,
+            Given::Path(_) => true,
+            Given::File(_) => digest,
+            Given::Reader { .. } => false,
+        }
     }
 
     /// Opens what is to be opened.

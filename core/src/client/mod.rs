@@ -8,6 +8,7 @@ mod exchange;
 mod headers;
 mod in_flight;
 mod look;
+mod opening;
 mod put;
 mod reply;
 mod upload;
@@ -20,7 +21,7 @@ use crate::callback::Callback;
 use crate::clock::Clock;
 use crate::credentials::Signers;
 use crate::endpoint::Endpoint;
-use crate::engine::{Engines, Interrupt};
+use crate::engine::{Cancel, Engines, Interrupt, Load, until_cancelled};
 use crate::error::Result;
 use crate::options::{Addressing, ClientBuilder, PutOptions, SignatureVersion};
 use crate::sign::Signer;
@@ -144,11 +145,14 @@ impl Client {
     }
 
     /// Starts an upload and returns at once; `done` is called with its outcome on a thread of the
-    /// library's, and should be quick. What is refused before it starts, `done` hears at once, on this
-    /// thread. Any number of uploads can be under way. For languages with an
-    /// event loop of their own.
+    /// library's, and should be quick. What is refused at once, `done` hears at once, on this thread. A path is
+    /// opened, and the digest of much data computed, on a thread of its own. Any number of uploads can be under
+    /// way. For languages with an event loop of their own.
     pub fn start(&self, request: PutRequest, done: impl FnOnce(Result<CallbackReply>) + Send + 'static) {
         let cancel = request.cancel.clone();
+        if request.takes_long() {
+            return self.start_aside(request, cancel, done);
+        }
         let (plan, lease) = match put::Plan::new(&self.inner, request) {
             Ok(planned) => planned,
             Err(error) => return done(Err(error)),
@@ -161,6 +165,23 @@ impl Client {
             |transport| async move { put::run(&inner, transport, &plan).await },
             done,
         );
+    }
+
+    fn start_aside(
+        &self,
+        request: PutRequest,
+        cancel: Option<Cancel>,
+        done: impl FnOnce(Result<CallbackReply>) + Send + 'static,
+    ) {
+        let (inner, opener) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
+        let ending = cancel.clone();
+        let call = |transport| async move {
+            let opened = opening::aside(ending.clone(), move || put::Plan::new(&opener, request)).await;
+            let (plan, _lease) = opened?;
+            until_cancelled(ending.as_ref(), put::run(&inner, transport, &plan)).await
+        };
+        // Whose data is lent is told by its own means when the last of it is let go.
+        self.inner.engines.start(Load::Large, None, Lease::default(), call, done);
     }
 
     /// Takes up an upload that the caller moves on by [`InFlight::advance`], and that leaves it to the

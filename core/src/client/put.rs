@@ -52,6 +52,10 @@ impl PutRequest {
         self
     }
 
+    pub(super) fn takes_long(&self) -> bool {
+        self.data.takes_long(self.options.content_md5.as_deref() == Some("auto"))
+    }
+
     /// Has `cancel` end the upload.
     pub fn cancel(mut self, cancel: &Cancel) -> PutRequest {
         self.cancel = Some(cancel.clone());

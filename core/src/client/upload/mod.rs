@@ -17,7 +17,7 @@ use std::sync::Arc;
 use self::sizes::Layout;
 use super::exchange::Deadline;
 use super::reply::CallbackReply;
-use super::{Client, Inner, builder, headers, put};
+use super::{Client, Inner, builder, headers, opening, put};
 use crate::body::{Body, Lease, Source};
 use crate::callback::Callback;
 use crate::engine::{Cancel, Load};
@@ -282,18 +282,28 @@ impl Client {
     }
 
     /// Starts an upload and returns at once; `done` is called with its outcome on a thread of the
-    /// library's, and should be quick. What is refused before it starts, `done` hears at once, on this
-    /// thread.
+    /// library's, and should be quick. What is refused at once, `done` hears at once, on this thread. A path is
+    /// opened on a thread of its own.
     pub fn start_upload(
         &self,
         request: UploadRequest,
         done: impl FnOnce(Result<CallbackReply>) + Send + 'static,
     ) {
+        let inner = Arc::clone(&self.inner);
+        // No digest: each part's, if wanted, is computed when it is sent.
+        if request.data.takes_long(false) {
+            let (opener, cancel) = (Arc::clone(&self.inner), request.cancel.clone());
+            let call = |transport| async move {
+                let open = move || Plan::new(&opener, request, Cancel::new());
+                let (plan, _lease) = opening::aside(cancel, open).await?;
+                run::run(inner, transport, plan).await
+            };
+            return self.inner.engines.start(Load::Large, None, Lease::default(), call, done);
+        }
         let (plan, lease) = match Plan::new(&self.inner, request, Cancel::new()) {
             Ok(planned) => planned,
             Err(error) => return done(Err(error)),
         };
-        let inner = Arc::clone(&self.inner);
         let run = |transport| run::run(inner, transport, plan);
         self.inner.engines.start(Load::Large, None, lease, run, done);
     }

@@ -254,3 +254,39 @@ fn a_stepped_upload_that_comes_back_early_need_not_come_back_at_once() {
     }
     upload.finish().unwrap();
 }
+
+#[test]
+fn what_takes_long_before_an_upload_begins_is_done_beside_the_caller() {
+    let oss = Rig::start();
+    let (sender, ended) = mpsc::channel();
+    let tell = |name: &'static str| {
+        let sender = sender.clone();
+        move |outcome: oss_callback::Result<oss_callback::CallbackReply>| {
+            let told = outcome.map(drop).map_err(|error| (error.kind(), error.maybe_stored()));
+            sender.send((name, told, std::thread::current().id())).unwrap();
+        }
+    };
+    let missing = std::path::Path::new("/no/such/file");
+    let client = oss.client();
+    client.start(PutRequest::new(BUCKET, KEY, missing, &oss.callback()), tell("put"));
+    client.start_upload(UploadRequest::new(BUCKET, KEY, missing, &oss.callback()), tell("upload"));
+    let digest = PutOptions::default().content_md5("auto");
+    let request = PutRequest::new(BUCKET, KEY, vec![7; 1 << 20], &oss.callback()).options(digest);
+    client.start(request, tell("digest"));
+    let mut told: Vec<_> =
+        (0..3).map(|_| ended.recv_timeout(Duration::from_secs(20)).expect("it hangs")).collect();
+    told.sort_by_key(|(name, ..)| *name);
+    let failed = Err((ErrorKind::Source, false));
+    let outcomes: Vec<_> = told.iter().map(|(name, outcome, _)| (*name, *outcome)).collect();
+    assert_eq!(outcomes, [("digest", Ok(())), ("put", failed), ("upload", failed)]);
+    assert!(told.iter().all(|(.., thread)| *thread != std::thread::current().id()));
+    assert!(oss.holds(&vec![7; 1 << 20]));
+
+    // Cancelled before: nothing is opened, or at least nothing is sent.
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let request = PutRequest::new(BUCKET, KEY, missing, &oss.callback()).cancel(&cancel);
+    client.start(request, tell("cancelled"));
+    let (_, outcome, _) = ended.recv_timeout(Duration::from_secs(20)).expect("it hangs");
+    assert_eq!(outcome, Err((ErrorKind::Cancelled, false)));
+}
