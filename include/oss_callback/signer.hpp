@@ -40,8 +40,8 @@ struct SignRequest {
 
 /// Where a signed URL leads, and for how long.
 struct PresignOptions {
-    /// How long the URL holds; whole seconds, and by V4 at most 7 days.
-    std::chrono::seconds expires_in{3600};
+    /// How long the URL holds; at least one second, and by V4 at most 7 days. There is no default.
+    std::chrono::seconds expires_in{};
     /// Endpoint, such as `https://oss-cn-hangzhou.aliyuncs.com`.
     ///
     /// Default: the region's.
