@@ -2431,8 +2431,8 @@ const char *osscb_pairs_name(const struct osscb_pairs *pairs, size_t index);
 const char *osscb_pairs_value(const struct osscb_pairs *pairs, size_t index);
 
 /**
- * Frees a list that you own. Those that `osscb_signed_headers` and `osscb_presigned_headers` lend
- * belong to their handle.
+ * Frees a list that you own. Those that `osscb_signed_headers`, `osscb_presigned_headers` and
+ * `osscb_answer_headers` lend belong to their handle.
  */
 void osscb_pairs_free(struct osscb_pairs *pairs);
 
@@ -3023,7 +3023,7 @@ struct osscb_answer *osscb_answer_new_failure(void);
 int32_t osscb_answer_status(const struct osscb_answer *answer);
 
 /**
- * `Content-Type` and `Content-Length`, which OSS demands.
+ * `Content-Type` and `Content-Length`, which OSS demands. Borrowed from `answer`.
  */
 const struct osscb_pairs *osscb_answer_headers(const struct osscb_answer *answer);
 

@@ -83,7 +83,7 @@ pub unsafe extern "C" fn osscb_answer_status(answer: *const osscb_answer) -> i32
     unsafe { read(answer, 0, |answer| i32::from(answer.status)) }
 }
 
-/// `Content-Type` and `Content-Length`, which OSS demands.
+/// `Content-Type` and `Content-Length`, which OSS demands. Borrowed from `answer`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_answer_headers(answer: *const osscb_answer) -> *const osscb_pairs {
     // SAFETY: NULL or a live handle.

@@ -42,8 +42,8 @@ pub unsafe extern "C" fn osscb_pairs_value(pairs: *const osscb_pairs, index: usi
     unsafe { read(pairs, std::ptr::null(), |pairs| lend(pairs.pairs.get(index).map(|pair| &pair.1))) }
 }
 
-/// Frees a list that you own. Those that `osscb_signed_headers` and `osscb_presigned_headers` lend
-/// belong to their handle.
+/// Frees a list that you own. Those that `osscb_signed_headers`, `osscb_presigned_headers` and
+/// `osscb_answer_headers` lend belong to their handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_pairs_free(pairs: *mut osscb_pairs) {
     // SAFETY: NULL or a live handle.

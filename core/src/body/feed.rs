@@ -158,24 +158,24 @@ impl Reading {
 
 pub(super) fn unreadable(error: std::io::Error, at: u64) -> Error {
     Error::new(ErrorKind::Source, format!("the source cannot be read after {at} bytes: {error}"))
-        .with_hint("Nothing was stored.")
+        .not_stored()
         .with_source(error)
 }
 
-pub(super) fn other_length(announced: u64, found: u64) -> Error {
+pub(crate) fn other_length(announced: u64, found: u64) -> Error {
     Error::new(
         ErrorKind::Source,
         format!("the source ended after {found} bytes, but {announced} were announced"),
     )
-    .with_hint("Nothing was stored.")
+    .not_stored()
 }
 
-pub(super) fn too_long(announced: u64) -> Error {
+pub(crate) fn too_long(announced: u64) -> Error {
     Error::new(
         ErrorKind::Source,
         format!("the source goes on after the {announced} bytes that were announced"),
     )
-    .with_hint("Nothing was stored.")
+    .not_stored()
 }
 
 /// Buffers that come back when the connection has written them: fresh ones cost page faults.

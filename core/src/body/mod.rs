@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
-pub(crate) use self::feed::{Feed, PIECE_BYTES};
+pub(crate) use self::feed::{Feed, PIECE_BYTES, other_length, too_long};
 pub(crate) use self::lease::Lease;
 pub(crate) use self::source::{FileSource, Reader, Source, feed_stream, read_some};
 

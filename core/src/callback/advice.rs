@@ -49,7 +49,9 @@ fn review_vars(vars: &[(String, String)]) -> Result<()> {
     let refuse = |message: String| Err(Error::invalid_argument("callback.vars", message));
     for (index, (name, _)) in vars.iter().enumerate() {
         if name.chars().any(|c| c.is_control() || c.is_whitespace() || "${}\"\\".contains(c)) {
-            return refuse(format!("holds `{}`, a name that no template can spell", name.escape_debug()));
+            let message = format!("holds `{}`, a name that no template can spell", name.escape_debug());
+            return Err(Error::invalid_argument("callback.vars", message)
+                .with_hint("Leave out blanks, control characters, and `$`, `{`, `}`, `\"`, `\\`."));
         }
         if vars.iter().take(index).any(|(earlier, _)| earlier == name) {
             return refuse(format!("holds `{name}` twice"));

@@ -60,9 +60,7 @@ pub(super) fn check_speaker(response: &Response, all_sent: bool) -> Result<()> {
     let facts = ServiceFacts { status: Some(*status), ..ServiceFacts::default() };
     if !all_sent {
         let message = format!("the server answered with status {status} before it had all data");
-        return Err(Error::new(ErrorKind::Service, message)
-            .with_service(facts)
-            .with_hint("Nothing was stored."));
+        return Err(Error::new(ErrorKind::Service, message).with_service(facts).not_stored());
     }
     let marks = ["x-oss-request-id", "x-oss-hash-crc64ecma", "etag"];
     if !marks.iter().any(|mark| headers.contains_key(*mark)) {

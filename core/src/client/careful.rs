@@ -96,7 +96,7 @@ fn last_word(error: Error, unclear: bool) -> Error {
         _ if error.stored() => error,
         ErrorKind::Integrity => error,
         _ if unclear => error.undecided(),
-        ErrorKind::Network | ErrorKind::Timeout => error.and_hint("Nothing was stored."),
+        ErrorKind::Network | ErrorKind::Timeout => error.not_stored(),
         _ => error,
     }
 }

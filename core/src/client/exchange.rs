@@ -226,16 +226,7 @@ impl Call {
         query: Vec<(String, Option<String>)>,
         headers: Vec<(String, String)>,
     ) -> Result<Call> {
-        let target = client.endpoint.target(client.addressing, Some(bucket), Some(key))?;
-        let sign = SignRequest {
-            method: method.as_str().to_owned(),
-            bucket: Some(bucket.to_owned()),
-            key: Some(key.to_owned()),
-            query,
-            headers,
-            additional_headers: Vec::new(),
-        };
-        Ok(Call { method, target, sign })
+        Call::on(client, method, (bucket, Some(key)), query, headers)
     }
 
     /// A request for a bucket as a whole.
@@ -245,13 +236,23 @@ impl Call {
         bucket: &str,
         query: Vec<(String, Option<String>)>,
     ) -> Result<Call> {
-        let target = client.endpoint.target(client.addressing, Some(bucket), None)?;
+        Call::on(client, method, (bucket, None), query, Vec::new())
+    }
+
+    fn on(
+        client: &Inner,
+        method: Method,
+        (bucket, key): (&str, Option<&str>),
+        query: Vec<(String, Option<String>)>,
+        headers: Vec<(String, String)>,
+    ) -> Result<Call> {
+        let target = client.endpoint.target(client.addressing, Some(bucket), key)?;
         let sign = SignRequest {
             method: method.as_str().to_owned(),
             bucket: Some(bucket.to_owned()),
-            key: None,
+            key: key.map(str::to_owned),
             query,
-            headers: Vec::new(),
+            headers,
             additional_headers: Vec::new(),
         };
         Ok(Call { method, target, sign })
@@ -381,7 +382,10 @@ static USUAL_HEADERS: [HeaderName; 5] = [
 fn header_map(groups: &[&[(String, String)]]) -> Result<HeaderMap> {
     let mut map = HeaderMap::with_capacity(16);
     for (name, value) in groups.iter().copied().flatten() {
-        let bad = || Error::invalid_argument("headers", format!("`{name}` is not a header that can be sent"));
+        let bad = || {
+            Error::invalid_argument("headers", format!("`{name}` is not a header that can be sent"))
+                .with_hint("Names are letters, digits and `-`; values are visible ASCII and blanks, without line breaks.")
+        };
         let usual = USUAL_HEADERS.iter().find(|usual| usual.as_str() == name);
         let parsed = match usual {
             Some(usual) => usual.clone(),

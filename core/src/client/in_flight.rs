@@ -77,7 +77,7 @@ impl InFlight {
 }
 
 fn has_ended() -> Error {
-    Error::invalid_argument("call", "has ended")
+    Error::invalid_argument("call", "has ended").with_hint("Begin another upload.")
 }
 
 impl fmt::Debug for InFlight {

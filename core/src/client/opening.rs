@@ -19,7 +19,7 @@ pub(super) async fn aside<T: Send + 'static>(
         .map_err(|e| Error::new(ErrorKind::Network, format!("no thread could be started: {e}")))?;
     tokio::select! {
         biased;
-        () = cancelled(cancel.as_ref()) => Err(engine::cancelled().not_stored("Nothing was stored.")),
+        () = cancelled(cancel.as_ref()) => Err(engine::cancelled().not_stored()),
         opened = opened => opened.unwrap_or_else(|_| Err(Error::new(ErrorKind::Bug, "opening the source panicked"))),
     }
 }

@@ -10,6 +10,8 @@ pub use kind::{CallbackCause, ERROR_FACTS, ErrorKind, VerificationReason};
 /// A `Result` whose error is this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+const NOTHING_STORED: &str = "Nothing was stored.";
+
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// What went wrong: [`kind`](Error::kind) says it in one word, `Display` in a sentence, and the
@@ -102,13 +104,15 @@ impl Error {
     /// Nobody knows whether the object is stored, and the callback made.
     pub(crate) fn undecided(mut self) -> Error {
         self.facts.maybe_stored = true;
+        // An earlier attempt may have been carried out.
+        self.facts.hint.take_if(|hint| hint == NOTHING_STORED);
         self.and_hint("The object may or may not be stored, and the callback may have been made.")
     }
 
-    /// It cannot have been stored after all.
-    pub(crate) fn not_stored(mut self, hint: impl Into<Cow<'static, str>>) -> Error {
+    /// It cannot have been stored.
+    pub(crate) fn not_stored(mut self) -> Error {
         self.facts.maybe_stored = false;
-        self.with_hint(hint)
+        self.with_hint(NOTHING_STORED)
     }
 
     pub(crate) fn with_ec(mut self, ec: impl Into<Cow<'static, str>>) -> Error {
@@ -380,7 +384,9 @@ mod tests {
     fn nobody_is_told_to_repeat_what_may_be_stored() {
         let lost = || Error::new(ErrorKind::Network, "the line broke");
         assert!(lost().is_retryable() && !lost().undecided().is_retryable());
-        assert!(lost().undecided().not_stored("Nothing was stored.").is_retryable());
+        let decided = lost().undecided().not_stored();
+        assert!(decided.is_retryable() && decided.hint() == Some(NOTHING_STORED));
+        assert!(!decided.undecided().to_string().contains(NOTHING_STORED));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::sizes::{Layout, PARTS_MAX};
 use super::steps::DoneParts;
-use crate::body::{FileSource, Reader, Source, read_some};
+use crate::body::{FileSource, Reader, Source, other_length, read_some, too_long};
 use crate::client::exchange::Parcel;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -113,15 +113,11 @@ fn read_all(mut reader: Reader, layout: Layout, sender: &mpsc::Sender<Result<Par
         done += got;
         let ends = match layout.length {
             Some(length) if got < wanted => {
-                return Err(source_error(format!(
-                    "the source ended after {done} bytes, but {length} were announced"
-                )));
+                return Err(other_length(length, done));
             }
             Some(length) if done == length => {
                 if !read_some(&mut *reader, 1, done)?.is_empty() {
-                    return Err(source_error(format!(
-                        "the source goes on after the {length} bytes that were announced"
-                    )));
+                    return Err(too_long(length));
                 }
                 true
             }
@@ -131,8 +127,8 @@ fn read_all(mut reader: Reader, layout: Layout, sender: &mpsc::Sender<Result<Par
         // A stream that ends where a part ends leaves nothing behind it; one part there must be.
         if got > 0 || number == 1 {
             if number > PARTS_MAX {
-                return Err(source_error(format!("the source does not fit into {PARTS_MAX} parts"))
-                    .with_hint("Make part_size larger."));
+                let message = format!("the source does not fit into {PARTS_MAX} parts");
+                return Err(Error::new(ErrorKind::Source, message).with_hint("Make part_size larger."));
             }
             let parcel = Parcel::of_bytes(Bytes::from(bytes));
             let part = Part { number, parcel, is_last: ends };
@@ -145,8 +141,4 @@ fn read_all(mut reader: Reader, layout: Layout, sender: &mpsc::Sender<Result<Par
             return Ok(());
         }
     }
-}
-
-fn source_error(message: String) -> Error {
-    Error::new(ErrorKind::Source, message).with_hint("Nothing was stored.")
 }

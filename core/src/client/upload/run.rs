@@ -349,7 +349,7 @@ impl Upload {
 /// Whoever is cancelled before the last request was sent has made no object.
 fn without_object(error: Error) -> Error {
     match error.kind() {
-        ErrorKind::Cancelled => error.not_stored("Nothing was stored."),
+        ErrorKind::Cancelled => error.not_stored(),
         _ => error,
     }
 }
