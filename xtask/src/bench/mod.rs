@@ -8,6 +8,7 @@
 mod counts;
 mod programs;
 mod quiet;
+mod record;
 mod scaling;
 mod sink;
 mod table;
@@ -31,7 +32,7 @@ pub use counts::STEP;
 
 const USAGE: &str =
     "usage: cargo xtask bench [WORKLOAD…|scaling] [--peers] [--rounds N] [--seconds S] [--tiny]
-                       [--out FILE] [--list]";
+                       [--out FILE [--update]] [--list]";
 
 /// How long uploads go on before they are measured: compilers, allocators and schedulers, Go's above all, need
 /// that to settle.
@@ -50,6 +51,8 @@ pub struct Options {
     seconds: f64,
     tiny: bool,
     out: Option<PathBuf>,
+    /// Leave the other workloads in the file as they are.
+    update: bool,
 }
 
 impl Options {
@@ -62,6 +65,7 @@ impl Options {
             seconds: 1.5,
             tiny: false,
             out: None,
+            update: false,
         };
         let mut rest = args.iter();
         while let Some(arg) = rest.next() {
@@ -72,6 +76,7 @@ impl Options {
                 "--rounds" => options.rounds = value()?.parse().map_err(|_| USAGE)?,
                 "--seconds" => options.seconds = value()?.parse().map_err(|_| USAGE)?,
                 "--out" => options.out = Some(value()?.into()),
+                "--update" => options.update = true,
                 "scaling" => options.scaling = true,
                 name => options.chosen.push(
                     WORKLOADS.iter().find(|workload| workload.name == name).ok_or_else(|| {
@@ -99,21 +104,29 @@ pub fn run(args: &[&str]) -> Result<(), String> {
     let run = Run::new()?;
     let mut bench = Bench::new(&run, !options.tiny, &options)?;
     let out = options.out.clone().unwrap_or_else(|| bench.programs.folder.join("table.md"));
-    let mut text = String::new();
+    let failed = |e: std::io::Error| format!("{}: {e}", out.display());
+    let before = if options.update { Some(std::fs::read_to_string(&out).map_err(failed)?) } else { None };
+    let mut sections: Vec<(String, String)> = Vec::new();
     // After each of them: what was measured is not lost by what comes later.
-    let mut write = |bench: &Bench<'_>, section: String| -> Result<(), String> {
+    let mut write = |bench: &Bench<'_>, name: &str, section: String| -> Result<(), String> {
         println!("\n{section}");
-        text += &section;
-        let whole = bench.head(&options) + &text;
-        std::fs::write(&out, whole).map_err(|e| format!("{}: {e}", out.display()))
+        sections.push((name.to_owned(), section));
+        let whole = match &before {
+            Some(before) => record::updated(before, &sections, &format!("{} rounds", options.rounds)),
+            None => {
+                let texts: Vec<&str> = sections.iter().map(|(_, section)| section.as_str()).collect();
+                bench.head(&options) + &texts.concat()
+            }
+        };
+        std::fs::write(&out, whole).map_err(failed)
     };
     for workload in &options.chosen {
         let rows = bench.rounds(workload, &options)?;
-        write(&bench, table::section(workload, &rows))?;
+        write(&bench, workload.name, table::section(workload, &rows))?;
     }
     if options.scaling {
         let section = bench.scaling(options.tiny)?;
-        write(&bench, section)?;
+        write(&bench, "scaling", section)?;
     }
     println!("written to {}", out.display());
     Ok(())

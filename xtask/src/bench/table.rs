@@ -140,6 +140,9 @@ fn comparison(workload: &Workload, rows: &[Row], pair: &Pair) -> Option<String> 
     ))
 }
 
+/// What a start takes above another is not told more finely: the machine itself is that much faster or slower.
+const LEAST_MS: f64 = 1.0;
+
 /// Round by round, so that what slows the machine down for a while slows both.
 pub fn ratio(workload: &Workload, rows: &[Row], pair: &Pair) -> Option<Spread> {
     let of = |who: &str| rows.iter().find(|row| row.who == who).map(|row| &row.samples);
@@ -148,7 +151,7 @@ pub fn ratio(workload: &Workload, rows: &[Row], pair: &Pair) -> Option<Spread> {
     // costs: its median, and the ratio of the medians.
     let bare = workload.over.and_then(of).and_then(|bare| middle(workload, bare)).unwrap_or(0.0);
     let ratio = |ours: f64, other: f64| match workload.unit {
-        Unit::Time => (other - bare) / (ours - bare),
+        Unit::Time => (other - bare) / (ours - bare).max(LEAST_MS),
         _ => ours / other,
     };
     let figure = |sample: &Sample| workload.unit.figure(sample);

@@ -17,7 +17,7 @@ use oss_callback::{
     Addressing, Body, Callback, Client, Credentials, Endpoint, PutRequest, Signer, UploadOptions, checksum,
 };
 use oss_callback_bench::arguments::Arguments;
-use oss_callback_bench::measure::{Until, measure};
+use oss_callback_bench::measure::{Until, measure, measure_fastest};
 
 const BUCKET: &str = "examplebucket";
 const KEY_ID: &str = "LTAI5tExampleKeyId0001";
@@ -340,8 +340,5 @@ fn exec(arguments: &Arguments) -> Result<(), String> {
         run()?;
     }
     let bytes = arguments.number("bytes", 0)?;
-    measure(UsageWho::RUSAGE_CHILDREN, || {
-        (0..times).try_for_each(|_| run())?;
-        Ok((times, bytes))
-    })
+    measure_fastest(UsageWho::RUSAGE_CHILDREN, times, run, bytes)
 }
