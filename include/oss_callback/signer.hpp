@@ -122,7 +122,7 @@ public:
     }
 
     /// Signs by URL.
-    PresignedRequest presign(const SignRequest &request, const PresignOptions &options = {},
+    PresignedRequest presign(const SignRequest &request, const PresignOptions &options,
                              Time time = std::chrono::system_clock::now()) const {
         const Lent lent(request);
         const detail::Handle<osscb_presigned, &osscb_presigned_free> made(

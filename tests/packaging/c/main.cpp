@@ -1,6 +1,7 @@
 // A program outside of the tree: everything is there, and works as far as it does without a server.
 #include <oss_callback.hpp>
 
+#include <chrono>
 #include <iostream>
 
 int main() {
@@ -10,7 +11,9 @@ int main() {
     oss_callback::SignRequest request;
     request.bucket = "examplebucket";
     request.key = "a.txt";
-    std::cout << "oss_callback " << oss_callback::version() << ": " << signer.presign(request).url << '\n';
+    oss_callback::PresignOptions place;
+    place.expires_in = std::chrono::hours(1);
+    std::cout << "oss_callback " << oss_callback::version() << ": " << signer.presign(request, place).url << '\n';
     try {
         oss_callback::Callback callback("not a URL");
     } catch (const oss_callback::InvalidArgumentError &error) {
