@@ -300,3 +300,20 @@ fn resolve(entity: &quick_xml::events::BytesRef<'_>) -> String {
 pub(super) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     Some(headers.get(name)?.to_str().ok()?.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sts_token_is_left_out_of_the_string_to_sign() {
+        let xml = "<Error><Code>SignatureDoesNotMatch</Code><StringToSign>PUT\n\n\n\
+            x-oss-date:today\nx-oss-security-token:s3cret==\n/b/k?acl&amp;security-token=s3cret&amp;uploads</StringToSign></Error>";
+        assert_eq!(
+            ErrorDocument::parse(xml).string_to_sign.unwrap(),
+            "PUT\n\n\nx-oss-date:today\nx-oss-security-token:***\n/b/k?acl&security-token=***&uploads"
+        );
+        assert_eq!(without_token("GET\n\n\n1\n/b/k"), "GET\n\n\n1\n/b/k");
+        assert_eq!(without_token("x-oss-security-token:"), "x-oss-security-token:***");
+    }
+}

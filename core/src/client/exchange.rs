@@ -353,6 +353,14 @@ impl Call {
     }
 }
 
+/// Whoever is cancelled before the last request was sent has made no object.
+pub(super) fn without_object(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Cancelled => error.not_stored(),
+        _ => error,
+    }
+}
+
 fn is_expired(error: &Error) -> bool {
     matches!(error.code(), Some("SecurityTokenExpired" | "InvalidSecurityToken"))
 }

@@ -3,7 +3,8 @@
 
 use tokio::sync::oneshot;
 
-use crate::engine::{self, Cancel};
+use super::exchange::without_object;
+use crate::engine::{Cancel, until_cancelled};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Opens on a thread of its own. Once cancelled, it is no longer waited for: nobody can end the system's own
@@ -17,16 +18,8 @@ pub(super) async fn aside<T: Send + 'static>(
     thread
         .spawn(move || drop(sender.send(open())))
         .map_err(|e| Error::new(ErrorKind::Network, format!("no thread could be started: {e}")))?;
-    tokio::select! {
-        biased;
-        () = cancelled(cancel.as_ref()) => Err(engine::cancelled().not_stored()),
-        opened = opened => opened.unwrap_or_else(|_| Err(Error::new(ErrorKind::Bug, "opening the source panicked"))),
-    }
-}
-
-async fn cancelled(cancel: Option<&Cancel>) {
-    match cancel {
-        Some(cancel) => cancel.cancelled().await,
-        None => std::future::pending().await,
-    }
+    let opened = async {
+        opened.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Bug, "opening the source panicked")))
+    };
+    until_cancelled(cancel.as_ref(), opened).await.map_err(without_object)
 }

@@ -15,7 +15,7 @@ use super::sizes::Layout;
 use super::steps::{DoneParts, Steps};
 use super::{Plan, Progress, Watch, md5_of_whole};
 use crate::body::Source;
-use crate::client::exchange::{Budget, Deadline, Gauge};
+use crate::client::exchange::{Budget, Deadline, Gauge, without_object};
 use crate::client::reply::CallbackReply;
 use crate::client::{Inner, put};
 use crate::engine::{self, Cancel};
@@ -343,14 +343,6 @@ impl Upload {
         if let Some(path) = &self.checkpoint_path {
             checkpoint::remove(path);
         }
-    }
-}
-
-/// Whoever is cancelled before the last request was sent has made no object.
-fn without_object(error: Error) -> Error {
-    match error.kind() {
-        ErrorKind::Cancelled => error.not_stored(),
-        _ => error,
     }
 }
 
