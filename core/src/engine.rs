@@ -1,5 +1,5 @@
-//! Who drives a call: the calling thread itself, or, for callers with an event loop of their own, a
-//! few background threads.
+//! Who drives a call: the calling thread, from its beginning to its end or step by step, or a few background
+//! threads.
 //!
 //! A blocking call takes an engine (a current-thread runtime with its own kept-alive connections)
 //! from a stack, runs the call on it without a single change of thread, and puts it back. So the
@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::transport::Transport;
 
 pub(crate) use self::background::Load;
-pub(crate) use self::stepped::{Step, Stepped};
+pub(crate) use self::stepped::{Manner, Step, Stepped};
 
 /// How often a blocking call asks its caller whether to go on.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(50);
@@ -174,6 +174,14 @@ impl Engines {
         };
         self.settle(engine, lease, &outcome);
         outcome
+    }
+
+    /// Whether there is reason to think that calls find a connection once there has been one: not by a proxy,
+    /// and not with a server that closes each.
+    #[cfg(target_os = "linux")]
+    pub fn keeps_connections(&self) -> bool {
+        let idle = self.generation.current().idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.last().is_none_or(|idle| idle.engine.transport.is_connected())
     }
 
     fn engine(&self) -> Result<Engine> {
@@ -424,7 +432,7 @@ mod tests {
         let mut call = engines
             .stepped(None, Lease::default(), Instant::now(), |_| async { panic!("asked for") })
             .unwrap();
-        let step: Option<Step<()>> = outer.block_on(async { engines.advance(&mut call) });
+        let step: Option<Step<()>> = outer.block_on(async { engines.advance(&mut call, Manner::Blocking) });
         assert!(matches!(step, Some(Step::Ended(Err(error))) if error.kind() == ErrorKind::Bug));
         assert!(engines.finish(&mut call).is_none(), "it has ended");
         run(&engines, Ok(())).unwrap();

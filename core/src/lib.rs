@@ -18,12 +18,15 @@ pub mod receive;
 mod retry;
 pub mod sign;
 mod transport;
+#[cfg(target_os = "linux")]
+mod watch;
 
 pub use bell::Bell;
 pub use body::Body;
 pub use callback::{Callback, PreviewValues};
 pub use client::{
-    AnswerSocket, CallbackReply, Client, Confirmation, InFlight, Progress, PutRequest, Step, UploadRequest,
+    AnswerPoll, AnswerSocket, CallbackReply, Client, Confirmation, InFlight, Progress, PutRequest, Step,
+    UploadRequest,
 };
 pub use credentials::{AssumeRole, Credentials, CredentialsProvider, Secret};
 pub use endpoint::{Endpoint, Target};

@@ -62,6 +62,15 @@ impl Body {
         self.len() == Some(0)
     }
 
+    /// The number of bytes, if they are in memory.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn in_memory(&self) -> Option<u64> {
+        match &self.0 {
+            Given::Bytes(bytes) => Some(bytes.len() as u64),
+            _ => None,
+        }
+    }
+
     /// Whether it takes long to get ready: a file has to be opened, or much data read for its digest.
     pub(crate) fn takes_long(&self, digest: bool) -> bool {
         match &self.0 {

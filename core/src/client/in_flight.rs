@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::Inner;
 use super::put::{self, PutRequest};
 use super::reply::CallbackReply;
-use crate::engine::{self, Stepped};
+use crate::engine::{self, Manner, Stepped};
 use crate::error::{Error, Result};
 use crate::transport::Socket;
 
@@ -55,11 +55,24 @@ impl InFlight {
     /// Coming back early is fine: it costs a look at the socket. Once it has ended, it says so with an error
     /// of kind `invalid_argument`.
     pub fn advance(&mut self) -> Step {
-        match self.client.engines.advance(&mut self.call) {
+        match self.client.engines.advance(&mut self.call, Manner::Blocking) {
             Some(engine::Step::Ended(outcome)) => Step::Ended(outcome),
             Some(engine::Step::AwaitsAnswer(until)) => Step::AwaitsAnswer(until),
+            Some(engine::Step::Busy) => Step::Ended(self.finish()),
             None => Step::Ended(Err(has_ended())),
         }
+    }
+
+    /// [`advance`](InFlight::advance) that never blocks; it may come back without any progress.
+    #[cfg(target_os = "linux")]
+    pub(super) fn advance_promptly(&mut self) -> engine::Step<CallbackReply> {
+        let step = self.client.engines.advance(&mut self.call, Manner::Prompt);
+        step.unwrap_or_else(|| engine::Step::Ended(Err(has_ended())))
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn awaited(&self) -> Option<&crate::transport::Awaited> {
+        self.call.awaits()
     }
 
     /// Goes on until the upload has ended, and blocks until then.

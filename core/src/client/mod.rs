@@ -1,6 +1,9 @@
 //! The client: uploads with a callback.
 
 mod answer;
+mod answer_poll;
+#[cfg(target_os = "linux")]
+mod answers;
 mod builder;
 mod careful;
 mod confirm;
@@ -26,6 +29,7 @@ use crate::error::Result;
 use crate::options::{Addressing, ClientBuilder, PutOptions, SignatureVersion};
 use crate::sign::Signer;
 
+pub use answer_poll::AnswerPoll;
 pub use confirm::Confirmation;
 pub use in_flight::{AnswerSocket, InFlight, Step};
 pub use put::PutRequest;

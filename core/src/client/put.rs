@@ -56,6 +56,12 @@ impl PutRequest {
         self.data.takes_long(self.options.content_md5.as_deref() == Some("auto"))
     }
 
+    /// Its length, if the data is in memory.
+    #[cfg(target_os = "linux")]
+    pub(super) fn in_memory(&self) -> Option<u64> {
+        self.data.in_memory()
+    }
+
     /// Has `cancel` end the upload.
     pub fn cancel(mut self, cancel: &Cancel) -> PutRequest {
         self.cancel = Some(cancel.clone());

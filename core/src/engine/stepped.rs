@@ -15,6 +15,9 @@ use crate::transport::{Awaited, Transport};
 /// A runtime's timers fire up to a millisecond late; whoever comes back for one shall find that it has.
 const TIMER_SLACK: Duration = Duration::from_millis(2);
 
+/// How many reads in a row one call may take before another has its turn.
+const LOOKS_MAX: u32 = 16;
+
 type Work<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
 /// A call under way, and the engine that is its own for as long. In this order: what comes later holds
@@ -35,12 +38,24 @@ pub(crate) enum Step<T> {
     Ended(Result<T>),
     /// All is sent. There is nothing to do before the server says something, or this moment has come.
     AwaitsAnswer(Instant),
+    /// It connects, sends, or pauses before another attempt, and must not block.
+    Busy,
 }
 
 /// What moving a call has come to.
 enum Moved<T> {
     Ended(Result<T>),
     Awaits(Awaited),
+    Busy,
+}
+
+/// Whether moving a call may take its time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    Blocking,
+    /// It comes back at once, however far it has come.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "for the poll that only Linux has"))]
+    Prompt,
 }
 
 /// What has been since a call was moved last.
@@ -79,9 +94,9 @@ impl Engines {
     }
 
     /// Moves a call of this client's on until it has ended, or has nothing left to do but to wait for the
-    /// answer. Blocks while it connects, sends, or pauses before another attempt. `None` if it has ended
-    /// before.
-    pub fn advance<T: Send>(&self, call: &mut Stepped<T>) -> Option<Step<T>> {
+    /// answer. Blocks while it connects, sends, or pauses before another attempt, or else is `Busy`. `None`
+    /// if it has ended before.
+    pub fn advance<T: Send>(&self, call: &mut Stepped<T>, manner: Manner) -> Option<Step<T>> {
         let since = match call.awaits.take() {
             None => Since::Begun,
             Some(awaited) if call.is_due(&awaited) => Since::Silent,
@@ -96,7 +111,7 @@ impl Engines {
                 Since::Heard
             }
         };
-        let moved = self.drive(call, |engine, work| engine.move_on(work, since))?;
+        let moved = self.drive(call, |engine, work| engine.move_on(work, since, manner))?;
         Some(match moved.unwrap_or_else(|bug| Moved::Ended(Err(bug))) {
             Moved::Ended(outcome) => {
                 self.end(call, &outcome);
@@ -107,6 +122,7 @@ impl Engines {
                 (call.awaits, call.looked) = (Some(awaited), false);
                 Step::AwaitsAnswer(due)
             }
+            Moved::Busy => Step::Busy,
         })
     }
 
@@ -162,13 +178,14 @@ impl Engine {
         &self,
         mut work: Pin<&mut (dyn Future<Output = Result<T>> + Send)>,
         since: Since,
+        manner: Manner,
     ) -> Moved<T> {
         self.runtime().block_on(async {
             if since == Since::Silent {
                 // The runtime looks at its timers when there is nothing else to do.
                 tokio::task::yield_now().await;
             }
-            let mut polled = false;
+            let mut looks = 0;
             poll_fn(|context| {
                 loop {
                     if let Poll::Ready(outcome) = work.as_mut().poll(context) {
@@ -176,13 +193,20 @@ impl Engine {
                     }
                     // Who is told to wait for bytes that have come before would wait for long, if it is told
                     // of changes only.
-                    if let Some(awaited) = self.transport.awaits().filter(|it| it.socket.is_quiet()) {
-                        return Poll::Ready(Moved::Awaits(awaited));
+                    let awaited = self.transport.awaits();
+                    if let Some(awaited) = awaited.as_ref().filter(|it| it.socket.is_quiet()) {
+                        return Poll::Ready(Moved::Awaits(awaited.clone()));
                     }
-                    // Servers that are near answer before the request's last system call is over.
-                    if std::mem::replace(&mut polled, true) {
-                        return Poll::Pending;
+                    // Servers that are near answer before the request's last system call is over; and what
+                    // is longer than one read comes in several.
+                    looks += 1;
+                    if awaited.is_some() && looks < LOOKS_MAX {
+                        continue;
                     }
+                    return match manner {
+                        Manner::Blocking => Poll::Pending,
+                        Manner::Prompt => Poll::Ready(Moved::Busy),
+                    };
                 }
             })
             .await

@@ -102,6 +102,11 @@ impl Direct {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    pub fn is_connected(&self) -> bool {
+        !locked(&self.idle).is_empty()
+    }
+
     /// What the one call that this is for waits for, if there is nothing left for it to send.
     pub fn awaits(&self) -> Option<Awaited> {
         let exchange = locked(&self.exchange);

@@ -158,6 +158,11 @@ impl Transport for HttpTransport {
         Box::pin(self.exchange(request))
     }
 
+    #[cfg(target_os = "linux")]
+    fn is_connected(&self) -> bool {
+        self.direct.is_connected()
+    }
+
     fn awaits(&self) -> Option<Awaited> {
         // Elsewhere there is no descriptor that a caller could wait for.
         if cfg!(unix) { self.direct.awaits() } else { None }

@@ -101,6 +101,12 @@ pub(crate) type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Failur
 pub(crate) trait Transport: Send + Sync {
     fn send(&self, request: Request) -> Answer<'_>;
 
+    /// Whether it has a connection that lies idle.
+    #[cfg(target_os = "linux")]
+    fn is_connected(&self) -> bool {
+        false
+    }
+
     /// For a transport that has one request at a time: what that waits for when all of it is sent, and
     /// nothing is left to do before the server says something.
     fn awaits(&self) -> Option<Awaited> {

@@ -68,6 +68,12 @@ impl Socket {
         std::os::fd::AsRawFd::as_raw_fd(&self.locked().tcp)
     }
 
+    /// Shows the socket to somebody who watches descriptors.
+    #[cfg(target_os = "linux")]
+    pub fn shown<R>(&self, look: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> R) -> R {
+        look(std::os::fd::AsFd::as_fd(&self.locked().tcp))
+    }
+
     /// Keeps `value` for as long as the connection lives.
     pub fn attach(&self, value: Box<dyn Any + Send>) {
         let before = self.locked().attached.replace(value);

@@ -1,5 +1,7 @@
 //! Tests that span crates, in one binary so that there is one link step.
 
+#[cfg(target_os = "linux")]
+mod answer_poll;
 mod axum;
 mod axum_example;
 mod callback_vectors;
