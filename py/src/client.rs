@@ -113,9 +113,13 @@ impl NativeClient {
         let request = put_request(&bucket, &key, &data, &callback, &options, length, &user)?;
         let (request, client) = (request.cancel(&cancel), self.open(py)?);
         let settle = Settle::new(&settle, user)?;
+        let answers = settle.answers();
         let done = move |outcome| settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
-        py.detach(|| client.start(request, done));
-        Ok(Call::new(cancel))
+        py.detach(|| match &answers {
+            Some(answers) => answers.start(&client, request, done),
+            None => client.start(request, done),
+        });
+        Ok(Call::new(cancel, answers))
     }
 
     /// Uploads in as many requests as it takes, and waits for the callback's answer. `progress` is called
@@ -172,7 +176,7 @@ impl NativeClient {
         let settle = Settle::new(&settle, user)?;
         let done = move |outcome| settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
         py.detach(|| client.start_upload(request, done));
-        Ok(Call::new(cancel))
+        Ok(Call::new(cancel, None))
     }
 
     /// Asks OSS whether a callback's object is there and is the one that it tells of.

@@ -1,11 +1,11 @@
-//! The way from the library's threads into an event loop: what calls came to is put into a mailbox, whose
-//! descriptor the loop waits for, and made into objects there. The library's threads never wait for the
-//! interpreter, which a busy loop gives up only every few milliseconds.
+//! The way into an event loop: what calls came to is put into a mailbox, whose descriptors the loop waits for,
+//! and made into objects there. The library's threads never wait for the interpreter, which a busy loop gives
+//! up only every few milliseconds.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use oss_callback::Bell;
+use oss_callback::{AnswerPoll, Bell, CallbackReply, Client, PutRequest};
 use pyo3::prelude::*;
 
 use crate::errors::bug;
@@ -22,16 +22,32 @@ pub(crate) struct Mailbox {
     shared: Arc<Shared>,
 }
 
-struct Shared(Mutex<Inside>);
+struct Shared {
+    inside: Mutex<Inside>,
+    /// Answers that the loop waits for itself, where the system lets it. The loop's thread alone comes here.
+    answers: Option<Mutex<AnswerPoll>>,
+}
 
 struct Inside {
     letters: Vec<(Py<PyAny>, Outcome)>,
     bell: Bell,
+    /// Whoever collects is there.
+    attended: bool,
 }
 
 impl Shared {
     fn locked(&self) -> MutexGuard<'_, Inside> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes on with the calls whose answers have come.
+    fn turn(&self) {
+        match self.answers.as_ref().map(Mutex::try_lock) {
+            Some(Ok(mut answers)) => answers.turn(),
+            Some(Err(TryLockError::Poisoned(broken))) => broken.into_inner().turn(),
+            // Somebody is there, or there is nothing.
+            Some(Err(TryLockError::WouldBlock)) | None => {}
+        }
     }
 }
 
@@ -40,20 +56,33 @@ impl Mailbox {
     /// Raises OSError where there are no descriptors for it.
     #[new]
     fn new() -> PyResult<Mailbox> {
-        let inside = Inside { letters: Vec::new(), bell: Bell::new()? };
-        Ok(Mailbox { shared: Arc::new(Shared(Mutex::new(inside))) })
+        let inside = Inside { letters: Vec::new(), bell: Bell::new()?, attended: false };
+        let answers = match AnswerPoll::new() {
+            Ok(answers) => Some(Mutex::new(answers)),
+            Err(error) if error.kind() == std::io::ErrorKind::Unsupported => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Mailbox { shared: Arc::new(Shared { inside: Mutex::new(inside), answers }) })
     }
 
-    /// Can be read from while there is something to fetch. It is the mailbox's: neither to be read from
-    /// nor to be closed.
-    fn fileno(&self) -> i32 {
-        self.shared.locked().bell.descriptor()
+    /// One of them can be read from while there is something to collect. They are the mailbox's: neither to be
+    /// read from nor to be closed.
+    fn descriptors(&self) -> Vec<i32> {
+        let answers = self
+            .shared
+            .answers
+            .as_ref()
+            .map(|answers| answers.lock().unwrap_or_else(PoisonError::into_inner).descriptor());
+        [Some(self.shared.locked().bell.descriptor()), answers].into_iter().flatten().collect()
     }
 
     /// What has come: each with what stands for its call, a value or None, and an exception or None.
     fn collect(&self, py: Python<'_>) -> Vec<Letter> {
+        self.shared.locked().attended = true;
+        self.shared.turn();
         let letters = {
             let mut inside = self.shared.locked();
+            inside.attended = false;
             inside.bell.hush();
             std::mem::take(&mut inside.letters)
         };
@@ -84,6 +113,38 @@ impl Address {
     pub fn post(self, outcome: Outcome) {
         let mut inside = self.shared.locked();
         inside.letters.push((self.call, outcome));
-        inside.bell.ring();
+        if !inside.attended {
+            inside.bell.ring();
+        }
+    }
+
+    pub fn answers(&self) -> Answers {
+        Answers(Arc::clone(&self.shared))
+    }
+}
+
+/// The calls of one event loop that wait for their answers.
+#[derive(Clone)]
+pub(crate) struct Answers(Arc<Shared>);
+
+impl Answers {
+    /// Starts an upload in one request, whose answer the loop waits for, where it can.
+    pub fn start(
+        &self,
+        client: &Client,
+        request: PutRequest,
+        done: impl FnOnce(oss_callback::Result<CallbackReply>) + Send + 'static,
+    ) {
+        match &self.0.answers {
+            Some(answers) => {
+                answers.lock().unwrap_or_else(PoisonError::into_inner).start(client, request, done)
+            }
+            None => client.start(request, done),
+        }
+    }
+
+    /// Has what was cancelled end now, should the loop not go round again.
+    pub fn turn(&self) {
+        self.0.turn();
     }
 }

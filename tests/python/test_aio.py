@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import hashlib
 import os
 import pathlib
+import sys
 import time
 from collections.abc import Coroutine
 from typing import Any
@@ -64,6 +66,47 @@ def test_256_calls_in_flight_leave_a_timer_on_time(bed: Bed) -> None:
 
 # The application server starts a thread for each callback, on a machine that is busy with other tests.
 LIMIT = float(os.environ.get("OSS_CALLBACK_TEST_IN_FLIGHT_SECONDS", "2"))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere background threads wait")
+def test_small_calls_on_kept_connections_take_no_thread(bed: Bed) -> None:
+    def background_threads() -> int:
+        names = []
+        for task in pathlib.Path("/proc/self/task").iterdir():
+            # A thread may end meanwhile.
+            with contextlib.suppress(OSError):
+                names.append((task / "comm").read_text())
+        return names.count("oss-callback\n")
+
+    async def main() -> None:
+        async with bed.aio_client() as client:
+            before = background_threads()
+            for _ in range(5):
+                calls = [
+                    client.put_object_with_callback(BUCKET, f"kept/{n}", b"data", bed.callback("/delay/50"))
+                    for n in range(3)
+                ]
+                under_way = asyncio.gather(*calls)
+                await asyncio.sleep(0.02)
+                assert background_threads() <= before
+                await under_way
+
+    run(main())
+
+
+def test_a_loop_that_stops_gives_up_what_was_cancelled(bed: Bed) -> None:
+    async def main() -> None:
+        client = bed.aio_client()
+        callback = bed.callback("/delay/300")
+        await client.put_object_with_callback(BUCKET, "first", b"data", callback)
+        under_way = asyncio.create_task(client.put_object_with_callback(BUCKET, "left", b"data", callback))
+        await asyncio.sleep(0.05)
+        under_way.cancel()
+
+    before = handles_at_rest()
+    run(main())
+    gc.collect()
+    assert handles_at_rest() <= before
 
 
 def test_errors_are_those_of_the_other_client(bed: Bed) -> None:

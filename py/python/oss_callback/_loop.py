@@ -40,7 +40,8 @@ async def put(start: Callable[..., Call], data: Any) -> CallbackReply:
     try:
         return await answer
     finally:
-        call.cancel()
+        if answer.cancelled() or not answer.done():
+            call.cancel()
         if pump is not None:
             await pump.stop()
         # An exception holds this frame; the frame must not hold the exception.
@@ -114,8 +115,9 @@ def _open(loop: asyncio.AbstractEventLoop) -> Mailbox | None:
     mailbox: Mailbox | None
     try:
         mailbox = _native.Mailbox()
-        # In a context of its own: that of the first call would live as long as the loop.
-        contextvars.Context().run(loop.add_reader, mailbox.fileno(), _collect, mailbox)
+        for descriptor in mailbox.descriptors():
+            # In a context of its own: that of the first call would live as long as the loop.
+            contextvars.Context().run(loop.add_reader, descriptor, _collect, mailbox)
     except (NotImplementedError, OSError):
         mailbox = None
     with _opening:

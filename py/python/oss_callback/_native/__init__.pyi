@@ -392,9 +392,9 @@ class Mailbox:
     def __new__(cls) -> Self:
         """Raises OSError where there are no descriptors for it."""
 
-    def fileno(self) -> int:
-        """Can be read from while there is something to fetch. It is the mailbox's: neither to be read from
-        nor to be closed.
+    def descriptors(self) -> list[int]:
+        """One of them can be read from while there is something to collect. They are the mailbox's: neither
+        to be read from nor to be closed.
         """
 
     def collect(self) -> list[tuple[Any, Any, BaseException | None]]:
