@@ -3,6 +3,7 @@
 // Uploads under way, and whoever else is told something: one channel from the library's threads to this
 // event loop, for all of them.
 
+const process = require('node:process')
 const { setInterval } = require('node:timers')
 const native = require('./native.js')
 
@@ -15,6 +16,15 @@ let running = 0
 const alive = setInterval(() => {}, 2 ** 31 - 1).unref()
 
 const channel = native.channelNew((number, event) => handlers.get(number)?.(event))
+
+// Bun has libuv's functions for addons only to say, and end the program, that it does not have them.
+if (process.versions.bun === undefined) {
+  native.channelWatch(channel, () => {
+    for (const { number, event } of native.channelTurn(channel)) {
+      handlers.get(number)?.(event)
+    }
+  })
+}
 
 /** Has `handler` called with what is told under the number that this gives. It must not throw. */
 function listen(handler) {

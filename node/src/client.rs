@@ -153,7 +153,7 @@ pub fn client_put(
             request = request.cancel(&cancel.inner);
         }
         let call = Call::new(channel.listener(number));
-        client.start(request, move |outcome| call.ends(reply(outcome)));
+        channel.start(&client, request, move |outcome| call.ends(reply(outcome)));
         Ok(())
     })
 }

@@ -19,4 +19,6 @@ mod pipe;
 mod provider;
 mod reply;
 mod signer;
+#[cfg(target_os = "linux")]
+mod uv;
 mod verifier;

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { getEventListeners, once } from 'node:events'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
@@ -39,6 +39,25 @@ test('256_calls_wait_for_their_callbacks_while_timers_and_files_go_on', async ()
   const [median, longest] = [lateness[lateness.length >> 1], lateness.at(-1)]
   assert.ok(median < 5 && longest < 200, `a timer of 10 ms was late by ${median} ms, once by ${longest} ms`)
   assert.ok(read < 900, `a file was read in ${read} ms`)
+})
+
+/** How many of the library's background threads there are in this process. */
+async function backgroundThreads() {
+  const tasks = await readdir('/proc/self/task')
+  // A thread may end meanwhile.
+  const names = tasks.map((task) => readFile(`/proc/self/task/${task}/comm`, 'utf8').catch(() => ''))
+  return (await Promise.all(names)).filter((name) => name === 'oss-callback\n').length
+}
+
+test('small_calls_on_kept_connections_take_no_thread', { skip: process.platform !== 'linux' }, async () => {
+  const uploading = client()
+  const asked = callback('/delay/50')
+  const before = await backgroundThreads()
+  for (let round = 0; round < 5; round++) {
+    const calls = [0, 1, 2].map((number) => put(uploading, `kept/${number}`, asked))
+    assert.ok((await backgroundThreads()) <= before)
+    await Promise.all(calls)
+  }
 })
 
 test('an_aborted_signal_sends_nothing', async () => {
