@@ -188,8 +188,8 @@ export interface CallbackInit extends SealableCallbackOptions {
 /**
  * Uploads objects with callbacks.
  *
- * One client serves any number of uploads at once and keeps its connections alive between them. Uploads
- * run on threads of the library's own: neither the event loop nor libuv's thread pool waits for them.
+ * One client serves any number of uploads at once and keeps its connections alive between them. Neither the
+ * event loop nor libuv's thread pool ever waits for an upload.
  *
  * @example
  * const client = new Client({ region: 'cn-hangzhou' })
