@@ -162,10 +162,10 @@ impl Answers {
         }
         // It fails if a signal comes; then there is another turn.
         let Ok(seen) = self.watch.seen() else { return };
-        if seen.called {
-            (0..self.calls.len()).for_each(|number| self.go_on(number));
-        } else {
-            seen.sockets.into_iter().for_each(|number| self.go_on(number));
+        let numbers = if seen.called { (0..self.calls.len()).collect() } else { seen.sockets };
+        for number in numbers {
+            // A call that panics ends by itself. The others are not told of their bytes a second time.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.go_on(number)));
         }
     }
 
@@ -173,10 +173,7 @@ impl Answers {
         let Some(mut waiting) = self.calls.get_mut(number).and_then(Option::take) else { return };
         self.count -= 1;
         match waiting.call.advance_promptly() {
-            Step::Ended(outcome) => {
-                // What it does is not ours; the others must have their turn.
-                let _ = catch_unwind(AssertUnwindSafe(|| (waiting.done)(outcome)));
-            }
+            Step::Ended(outcome) => (waiting.done)(outcome),
             Step::Busy => self.set_aside(waiting.call, waiting.done),
             Step::AwaitsAnswer(due) => self.keep(number, Waiting { due, ..waiting }),
         }

@@ -276,6 +276,19 @@ fn calls_keep_their_client_and_end_with_the_poll() {
 }
 
 #[test]
+fn a_panic_of_one_takes_no_answer_from_the_others() {
+    let (_server, client, callback) = faulty();
+    let mut ours = Loop::new();
+    ours.warm(&client, &callback, 3);
+    let request = PutRequest::new(BUCKET, "hang/panics", b"x", &callback)
+        .options(PutOptions::default().timeout(Duration::from_millis(100)));
+    ours.poll.start(&client, request.clone(), |_| panic!("asked for"));
+    ours.start(&client, "after", request);
+    let end = ours.run(1).remove(0);
+    assert_eq!((end.key.as_str(), end.outcome.unwrap_err().kind()), ("after", ErrorKind::Timeout));
+}
+
+#[test]
 fn what_is_refused_is_told_at_once() {
     let (_server, client, callback) = faulty();
     let mut ours = Loop::new();
