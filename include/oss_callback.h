@@ -80,6 +80,77 @@
 #define OSSCB_UNIX 1
 #endif
 
+/* Why a callback failed: what osscb_error_cause gives; a later version may know more. Compare by strcmp. */
+
+/** OSS has too many callbacks in progress. */
+#define OSSCB_CAUSE_BUSY "busy"
+/** The application server took longer than OSS's fixed 5 seconds. */
+#define OSSCB_CAUSE_TIMEOUT "timeout"
+/**
+ * The application server answered with a status other than 200 (EC 0007-00000203, told by the
+ * message).
+ */
+#define OSSCB_CAUSE_BAD_STATUS "bad_status"
+/**
+ * OSS could not connect to the application server, or the connection broke (EC 0007-00000203,
+ * told by the message).
+ */
+#define OSSCB_CAUSE_UNREACHABLE "unreachable"
+/** The application server's answer lacks a valid Content-Length, or is too long. */
+#define OSSCB_CAUSE_BAD_CONTENT_LENGTH "bad_content_length"
+/** The application server's answer is not valid JSON. */
+#define OSSCB_CAUSE_NOT_JSON "not_json"
+/** The callback asks for imageInfo of an object that OSS cannot read as an image. */
+#define OSSCB_CAUSE_IMAGE_INFO "image_info"
+/** OSS gave a reason that this library does not know. */
+#define OSSCB_CAUSE_OTHER "other"
+
+/* Why a callback request is refused: what osscb_error_reason gives; a later version may know more.
+ * Compare by strcmp. */
+
+/** The request's method is not POST. */
+#define OSSCB_REASON_WRONG_METHOD "wrong_method"
+/** The request target is empty, too long, or neither a path nor an http(s) URL. */
+#define OSSCB_REASON_BAD_TARGET "bad_target"
+/** The body is larger than allowed. */
+#define OSSCB_REASON_BODY_TOO_LARGE "body_too_large"
+/** A header that the verification depends on stands twice. */
+#define OSSCB_REASON_DUPLICATE_HEADER "duplicate_header"
+/** The signature version that the request names is not 1.0. */
+#define OSSCB_REASON_UNSUPPORTED_VERSION "unsupported_version"
+/** There is no Authorization header. */
+#define OSSCB_REASON_MISSING_AUTHORIZATION "missing_authorization"
+/** The Authorization header is not the Base64 of a signature. */
+#define OSSCB_REASON_BAD_AUTHORIZATION "bad_authorization"
+/** There is no x-oss-pub-key-url header. */
+#define OSSCB_REASON_MISSING_KEY_URL "missing_key_url"
+/** The x-oss-pub-key-url header is not the Base64 of text. */
+#define OSSCB_REASON_BAD_KEY_URL "bad_key_url"
+/** The key's URL is not one of OSS's. It was not contacted. */
+#define OSSCB_REASON_KEY_URL_REFUSED "key_url_refused"
+/** The public key could not be fetched. */
+#define OSSCB_REASON_KEY_UNAVAILABLE "key_unavailable"
+/** What the key's URL holds is not an RSA public key that can be used. */
+#define OSSCB_REASON_BAD_KEY "bad_key"
+/** The signature does not fit the request. */
+#define OSSCB_REASON_WRONG_SIGNATURE "wrong_signature"
+/** The signature is right, but the body cannot be understood. */
+#define OSSCB_REASON_MALFORMED_BODY "malformed_body"
+/** The callback is about a bucket that is not one of those that the verifier was given. */
+#define OSSCB_REASON_WRONG_BUCKET "wrong_bucket"
+/** The body holds no seal. */
+#define OSSCB_REASON_SEAL_MISSING "seal_missing"
+/** The seal does not fit what the callback claims. */
+#define OSSCB_REASON_SEAL_WRONG "seal_wrong"
+/** The seal was right, but its time is over. */
+#define OSSCB_REASON_SEAL_EXPIRED "seal_expired"
+/** The seal was used before. */
+#define OSSCB_REASON_REPLAYED "replayed"
+/** OSS was asked, and has no such object. */
+#define OSSCB_REASON_OBJECT_MISSING "object_missing"
+/** OSS was asked, and its object has another ETag, size or CRC-64. */
+#define OSSCB_REASON_OBJECT_DIFFERS "object_differs"
+
 
 /**
  * What a call came to. Numbers are never reused; treat one that you do not know as "other".
@@ -1902,6 +1973,7 @@ const char *osscb_error_version_id(const struct osscb_error *error);
 
 /**
  * With `callback_failed`: why the callback failed, one of the causes in docs/errors.md.
+ * The constants OSSCB_CAUSE_… name them.
  *
  * NULL if the error does not have it. Borrowed until `osscb_error_free`.
  */
@@ -1917,6 +1989,7 @@ int32_t osscb_error_callback_status(const struct osscb_error *error);
 
 /**
  * With `verification`: which check failed, one of the reasons in docs/errors.md.
+ * The constants OSSCB_REASON_… name them.
  *
  * NULL if the error does not have it. Borrowed until `osscb_error_free`.
  */

@@ -1586,6 +1586,7 @@ pub unsafe extern "C" fn osscb_error_version_id(error: *const osscb_error) -> *c
 }
 
 /// With `callback_failed`: why the callback failed, one of the causes in docs/errors.md.
+/// The constants OSSCB_CAUSE_… name them.
 ///
 /// NULL if the error does not have it. Borrowed until `osscb_error_free`.
 #[unsafe(no_mangle)]
@@ -1603,6 +1604,7 @@ pub unsafe extern "C" fn osscb_error_callback_status(error: *const osscb_error) 
 }
 
 /// With `verification`: which check failed, one of the reasons in docs/errors.md.
+/// The constants OSSCB_REASON_… name them.
 ///
 /// NULL if the error does not have it. Borrowed until `osscb_error_free`.
 #[unsafe(no_mangle)]

@@ -65,6 +65,105 @@ enum class ErrorKind : std::int32_t {
     Bug = OSSCB_STATUS_BUG,
 };
 
+/// Why a callback failed: what `Error::cause` gives; a later version may know more.
+namespace cause {
+
+/// OSS has too many callbacks in progress.
+inline constexpr std::string_view busy = OSSCB_CAUSE_BUSY;
+
+/// The application server took longer than OSS's fixed 5 seconds.
+inline constexpr std::string_view timeout = OSSCB_CAUSE_TIMEOUT;
+
+/// The application server answered with a status other than 200 (EC 0007-00000203, told by the
+/// message).
+inline constexpr std::string_view bad_status = OSSCB_CAUSE_BAD_STATUS;
+
+/// OSS could not connect to the application server, or the connection broke (EC 0007-00000203,
+/// told by the message).
+inline constexpr std::string_view unreachable = OSSCB_CAUSE_UNREACHABLE;
+
+/// The application server's answer lacks a valid Content-Length, or is too long.
+inline constexpr std::string_view bad_content_length = OSSCB_CAUSE_BAD_CONTENT_LENGTH;
+
+/// The application server's answer is not valid JSON.
+inline constexpr std::string_view not_json = OSSCB_CAUSE_NOT_JSON;
+
+/// The callback asks for imageInfo of an object that OSS cannot read as an image.
+inline constexpr std::string_view image_info = OSSCB_CAUSE_IMAGE_INFO;
+
+/// OSS gave a reason that this library does not know.
+inline constexpr std::string_view other = OSSCB_CAUSE_OTHER;
+
+} // namespace cause
+
+/// Why a callback request is refused: what `Error::reason` gives; a later version may know more.
+namespace reason {
+
+/// The request's method is not POST.
+inline constexpr std::string_view wrong_method = OSSCB_REASON_WRONG_METHOD;
+
+/// The request target is empty, too long, or neither a path nor an http(s) URL.
+inline constexpr std::string_view bad_target = OSSCB_REASON_BAD_TARGET;
+
+/// The body is larger than allowed.
+inline constexpr std::string_view body_too_large = OSSCB_REASON_BODY_TOO_LARGE;
+
+/// A header that the verification depends on stands twice.
+inline constexpr std::string_view duplicate_header = OSSCB_REASON_DUPLICATE_HEADER;
+
+/// The signature version that the request names is not 1.0.
+inline constexpr std::string_view unsupported_version = OSSCB_REASON_UNSUPPORTED_VERSION;
+
+/// There is no Authorization header.
+inline constexpr std::string_view missing_authorization = OSSCB_REASON_MISSING_AUTHORIZATION;
+
+/// The Authorization header is not the Base64 of a signature.
+inline constexpr std::string_view bad_authorization = OSSCB_REASON_BAD_AUTHORIZATION;
+
+/// There is no x-oss-pub-key-url header.
+inline constexpr std::string_view missing_key_url = OSSCB_REASON_MISSING_KEY_URL;
+
+/// The x-oss-pub-key-url header is not the Base64 of text.
+inline constexpr std::string_view bad_key_url = OSSCB_REASON_BAD_KEY_URL;
+
+/// The key's URL is not one of OSS's. It was not contacted.
+inline constexpr std::string_view key_url_refused = OSSCB_REASON_KEY_URL_REFUSED;
+
+/// The public key could not be fetched.
+inline constexpr std::string_view key_unavailable = OSSCB_REASON_KEY_UNAVAILABLE;
+
+/// What the key's URL holds is not an RSA public key that can be used.
+inline constexpr std::string_view bad_key = OSSCB_REASON_BAD_KEY;
+
+/// The signature does not fit the request.
+inline constexpr std::string_view wrong_signature = OSSCB_REASON_WRONG_SIGNATURE;
+
+/// The signature is right, but the body cannot be understood.
+inline constexpr std::string_view malformed_body = OSSCB_REASON_MALFORMED_BODY;
+
+/// The callback is about a bucket that is not one of those that the verifier was given.
+inline constexpr std::string_view wrong_bucket = OSSCB_REASON_WRONG_BUCKET;
+
+/// The body holds no seal.
+inline constexpr std::string_view seal_missing = OSSCB_REASON_SEAL_MISSING;
+
+/// The seal does not fit what the callback claims.
+inline constexpr std::string_view seal_wrong = OSSCB_REASON_SEAL_WRONG;
+
+/// The seal was right, but its time is over.
+inline constexpr std::string_view seal_expired = OSSCB_REASON_SEAL_EXPIRED;
+
+/// The seal was used before.
+inline constexpr std::string_view replayed = OSSCB_REASON_REPLAYED;
+
+/// OSS was asked, and has no such object.
+inline constexpr std::string_view object_missing = OSSCB_REASON_OBJECT_MISSING;
+
+/// OSS was asked, and its object has another ETag, size or CRC-64.
+inline constexpr std::string_view object_differs = OSSCB_REASON_OBJECT_DIFFERS;
+
+} // namespace reason
+
 /// Values of the option `network`. Which of the region's endpoints to use when `endpoint` is
 /// not set: `internal` from inside Alibaba Cloud, `dual_stack` for IPv6, `accelerate` for
 /// transfer acceleration.
@@ -746,6 +845,7 @@ public:
     const std::string &version_id() const noexcept { return facts_->version_id; }
 
     /// With `callback_failed`: why the callback failed, one of the causes in docs/errors.md.
+    /// The constants of the namespace `cause` name them.
     const std::string &cause() const noexcept { return facts_->cause; }
 
     /// With `callback_failed`: the HTTP status that the application server answered, if it
@@ -753,6 +853,7 @@ public:
     int callback_status() const noexcept { return facts_->callback_status; }
 
     /// With `verification`: which check failed, one of the reasons in docs/errors.md.
+    /// The constants of the namespace `reason` name them.
     const std::string &reason() const noexcept { return facts_->reason; }
 
 private:

@@ -203,10 +203,13 @@ static osscb_verifier *asking(function *function) {
 
 static void a_key_function_that_misbehaves_is_an_unavailable_or_a_bad_key(void) {
     static const char *const words[][2] = {
-        {"key_unavailable", "did not say why"},   {"key_unavailable", "gave none"},
-        {"key_unavailable", "a PEM that is NULL"}, {"key_unavailable", "a PEM that is said"},
-        {"bad_key", ""},                           {"bad_key", ""},
-        {"key_unavailable", "\xef\xbf\xbd no"},
+        {OSSCB_REASON_KEY_UNAVAILABLE, "did not say why"},
+        {OSSCB_REASON_KEY_UNAVAILABLE, "gave none"},
+        {OSSCB_REASON_KEY_UNAVAILABLE, "a PEM that is NULL"},
+        {OSSCB_REASON_KEY_UNAVAILABLE, "a PEM that is said"},
+        {OSSCB_REASON_BAD_KEY, ""},
+        {OSSCB_REASON_BAD_KEY, ""},
+        {OSSCB_REASON_KEY_UNAVAILABLE, "\xef\xbf\xbd no"},
     };
     const received request = genuine();
     for (int i = 0; i < 7; i++) {
@@ -285,7 +288,7 @@ static void a_first_use_that_returns_no_bool_is_understood(void) {
     accepted(&out);
     dismiss(&out);
     out = verify(verifier, &request);
-    refused(&out, "replayed");
+    refused(&out, OSSCB_REASON_REPLAYED);
     dismiss(&out);
     osscb_verifier_free(verifier);
     CHECK(odd.asked == 2 && odd.released == 1);

@@ -10,13 +10,13 @@ static void failed_callback_says_the_object_is_stored(void) {
         const char *ec;
         int32_t callback_status;
     } cases[] = {
-        {"/status/500", "bad_status", "0007-00000203", 500},
-        {"/redirect", "bad_status", "0007-00000203", 302},
-        {"/reset", "unreachable", "0007-00000203", 0},
-        {NULL, "unreachable", "0007-00000203", 0},
-        {"/empty", "bad_content_length", "0007-00000204", 400},
-        {"/text", "not_json", "0007-00000205", 0},
-        {"/bom", "not_json", "0007-00000205", 0},
+        {"/status/500", OSSCB_CAUSE_BAD_STATUS, "0007-00000203", 500},
+        {"/redirect", OSSCB_CAUSE_BAD_STATUS, "0007-00000203", 302},
+        {"/reset", OSSCB_CAUSE_UNREACHABLE, "0007-00000203", 0},
+        {NULL, OSSCB_CAUSE_UNREACHABLE, "0007-00000203", 0},
+        {"/empty", OSSCB_CAUSE_BAD_CONTENT_LENGTH, "0007-00000204", 400},
+        {"/text", OSSCB_CAUSE_NOT_JSON, "0007-00000205", 0},
+        {"/bom", OSSCB_CAUSE_NOT_JSON, "0007-00000205", 0},
     };
     osscb_client *client = client_of(NULL);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

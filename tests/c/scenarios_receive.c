@@ -81,15 +81,15 @@ static void seal_is_demanded_and_used_once(void) {
     }
     dismiss(&out);
     out = verify(verifier, &request);
-    refused(&out, "replayed");
+    refused(&out, OSSCB_REASON_REPLAYED);
     dismiss(&out);
     osscb_verifier_free(verifier);
     CHECK(seen.released == 1);
     is_judged(demanding(SECRET, other, NULL), &request, OSSCB_NOW, NULL);
-    is_judged(demanding(SECRET, OSSCB_NO_STR, NULL), &without, OSSCB_NOW, "seal_missing");
-    is_judged(demanding(other, OSSCB_NO_STR, NULL), &request, OSSCB_NOW, "seal_wrong");
+    is_judged(demanding(SECRET, OSSCB_NO_STR, NULL), &without, OSSCB_NOW, OSSCB_REASON_SEAL_MISSING);
+    is_judged(demanding(other, OSSCB_NO_STR, NULL), &request, OSSCB_NOW, OSSCB_REASON_SEAL_WRONG);
     is_judged(demanding(SECRET, OSSCB_NO_STR, NULL), &request, expires_at - 1, NULL);
-    is_judged(demanding(SECRET, OSSCB_NO_STR, NULL), &request, expires_at, "seal_expired");
+    is_judged(demanding(SECRET, OSSCB_NO_STR, NULL), &request, expires_at, OSSCB_REASON_SEAL_EXPIRED);
     json_free(plain);
     json_free(echo);
 
@@ -153,9 +153,9 @@ static void confirm_asks_oss(void) {
     CHECK(succeeded(&replaced));
     release(&replaced);
     osscb_callback_free(callback);
-    is_denied(client, out.event, "object_differs");
+    is_denied(client, out.event, OSSCB_REASON_OBJECT_DIFFERS);
     osscb_error_free(out.error);
-    is_denied(client, event_of("bucket=examplebucket&object=nowhere&size=9"), "object_missing");
+    is_denied(client, event_of("bucket=examplebucket&object=nowhere&size=9"), OSSCB_REASON_OBJECT_MISSING);
     osscb_event *vague = event_of("bucket=examplebucket&object=a");
     CHECK(osscb_client_confirm(client, vague, NULL, &found, NULL) == OSSCB_STATUS_INVALID_ARGUMENT);
     osscb_event_free(vague);

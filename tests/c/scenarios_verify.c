@@ -34,14 +34,14 @@ static bool serve_key(void *context, const char *url, osscb_key *key, osscb_fail
 static const char *expected_of(const json *vector) {
     static const char *const names[][2] = {
         {"ok", NULL},
-        {"pub-key-url-not-allowed", "key_url_refused"},
-        {"missing-pub-key-url", "missing_key_url"},
-        {"bad-authorization", "bad_authorization"},
-        {"signature-mismatch", "wrong_signature"},
+        {"pub-key-url-not-allowed", OSSCB_REASON_KEY_URL_REFUSED},
+        {"missing-pub-key-url", OSSCB_REASON_MISSING_KEY_URL},
+        {"bad-authorization", OSSCB_REASON_BAD_AUTHORIZATION},
+        {"signature-mismatch", OSSCB_REASON_WRONG_SIGNATURE},
     };
     const char *reason = json_text(json_get(vector, "expected"), "reason");
     if (strcmp(json_text(vector, "id"), "key-url-dotdot-after-prefix") == 0) {
-        return "key_url_refused";
+        return OSSCB_REASON_KEY_URL_REFUSED;
     }
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(names[i][0], reason) == 0) {
@@ -82,7 +82,7 @@ static void check_vector(const json *vector) {
     osscb_verifier *verifier = verifier_of(options);
     verdict out = verify(verifier, &request);
     bool right = expected == NULL ? accepted(&out) && CHECK(keys.asked == 1) : refused(&out, expected);
-    if (expected != NULL && strcmp(expected, "key_url_refused") == 0) {
+    if (expected != NULL && strcmp(expected, OSSCB_REASON_KEY_URL_REFUSED) == 0) {
         right = CHECK(keys.asked == 0) && right;
     }
     if (!right) {
@@ -207,35 +207,35 @@ static void altered_callback_is_refused_with_a_reason(void) {
     osscb_verifier_options *options = NULL;
     received request = right;
     request.body.len--;
-    altered(trusting(), &request, "wrong_signature");
+    altered(trusting(), &request, OSSCB_REASON_WRONG_SIGNATURE);
     request = right;
     request.target = OSSCB_STR("/echo");
-    altered(trusting(), &request, "wrong_signature");
+    altered(trusting(), &request, OSSCB_REASON_WRONG_SIGNATURE);
     request.target = OSSCB_STR("echo");
-    altered(trusting(), &request, "bad_target");
+    altered(trusting(), &request, OSSCB_REASON_BAD_TARGET);
     request = right;
     request.method = OSSCB_STR("PUT");
-    altered(trusting(), &request, "wrong_method");
+    altered(trusting(), &request, OSSCB_REASON_WRONG_METHOD);
     request = right;
     set_header(&request, "authorization", OSSCB_NO_STR);
-    altered(trusting(), &request, "missing_authorization");
+    altered(trusting(), &request, OSSCB_REASON_MISSING_AUTHORIZATION);
     request = right;
     set_header(&request, "authorization", OSSCB_STR("!"));
-    altered(trusting(), &request, "bad_authorization");
+    altered(trusting(), &request, OSSCB_REASON_BAD_AUTHORIZATION);
     request = right;
     request.headers[request.headers_count].name = OSSCB_STR("Authorization");
     request.headers[request.headers_count++].value = OSSCB_STR("AAAA");
-    altered(trusting(), &request, "duplicate_header");
+    altered(trusting(), &request, OSSCB_REASON_DUPLICATE_HEADER);
     request = right;
     set_header(&request, "x-oss-pub-key-url", OSSCB_STR("aHR0cDovL2V2aWwuZXhhbXBsZS9rLnBlbQ=="));
-    altered(osscb_verifier_options_new(), &request, "key_url_refused");
+    altered(osscb_verifier_options_new(), &request, OSSCB_REASON_KEY_URL_REFUSED);
     options = trusting();
     osscb_verifier_options_set_max_body(options, 20);
-    altered(options, &right, "body_too_large");
+    altered(options, &right, OSSCB_REASON_BODY_TOO_LARGE);
     options = trusting();
     osscb_verifier_options_add_bucket(options, OSSCB_STR("photos"));
     osscb_verifier_options_add_bucket(options, OSSCB_STR("videos"));
-    altered(options, &right, "wrong_bucket");
+    altered(options, &right, OSSCB_REASON_WRONG_BUCKET);
     json_free(echo);
     osscb_client_free(client);
 }
@@ -280,7 +280,7 @@ static void key_function_replaces_the_fetching_never_the_rule(void) {
     osscb_verifier *verifier = verifier_of(fetching(&good));
     set_header(&request, "x-oss-pub-key-url", OSSCB_STR("aHR0cDovL2V2aWwuZXhhbXBsZS9rLnBlbQ=="));
     verdict out = verify(verifier, &request);
-    refused(&out, "key_url_refused");
+    refused(&out, OSSCB_REASON_KEY_URL_REFUSED);
     CHECK(good.asked == 0);
     dismiss(&out);
     set_header(&request, "x-oss-pub-key-url",
@@ -296,7 +296,7 @@ static void key_function_replaces_the_fetching_never_the_rule(void) {
     CHECK(good.released == 1);
     verifier = verifier_of(fetching(&bad));
     out = verify(verifier, &request);
-    refused(&out, "key_unavailable");
+    refused(&out, OSSCB_REASON_KEY_UNAVAILABLE);
     CHECK(strstr(osscb_error_message(out.error), "the key store is closed") != NULL);
     dismiss(&out);
     osscb_verifier_free(verifier);

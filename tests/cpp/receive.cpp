@@ -37,15 +37,15 @@ static void seal_is_demanded_and_used_once() {
     const auto seal = event.seal();
     CHECK(seal && used.count(seal->nonce) == 1);
     CHECK((event.variables() == oss::Pairs{{"order", "42"}}));
-    refused(once, request, "replayed");
+    refused(once, request, oss::reason::replayed);
     request.verify(oss::CallbackVerifier(demanding({SECRET, OTHER_SECRET})));
     const oss::CallbackVerifier strict(demanding({SECRET}));
-    refused(strict, receive("sealed.txt", callback_to("/echo")), "seal_missing");
-    refused(oss::CallbackVerifier(demanding({OTHER_SECRET})), request, "seal_wrong");
+    refused(strict, receive("sealed.txt", callback_to("/echo")), oss::reason::seal_missing);
+    refused(oss::CallbackVerifier(demanding({OTHER_SECRET})), request, oss::reason::seal_wrong);
     const auto expiry = seal ? seal->expires_at : std::chrono::system_clock::time_point();
     request.verify(strict, expiry - 1s);
     const auto late = thrown<oss::VerificationError>([&] { request.verify(strict, expiry); });
-    SAME(late ? late->reason() : "", "seal_expired");
+    SAME(late ? late->reason() : "", oss::reason::seal_expired);
 
     // What the function throws comes out as it is, and the verifier works on.
     from.first_use = [](const std::string &, auto) -> bool { throw std::out_of_range("no such table"); };
@@ -56,7 +56,7 @@ static void seal_is_demanded_and_used_once() {
     } catch (const std::out_of_range &error) {
         SAME(error.what(), "no such table");
     }
-    refused(broken, receive("sealed.txt", callback_to("/echo")), "seal_missing");
+    refused(broken, receive("sealed.txt", callback_to("/echo")), oss::reason::seal_missing);
 
     // Sealed beforehand, as for a presigned URL, it belongs to that key alone.
     const auto then = std::chrono::system_clock::time_point(1000s);
@@ -81,10 +81,10 @@ static void confirm_asks_oss() {
     thrown<oss::CancelledError>([&] { client.confirm(event, &cancel); });
     put(client, "confirmed.txt", callback_to("/ok"));
     auto error = thrown<oss::VerificationError>([&] { client.confirm(event); });
-    SAME(error ? error->reason() : "", "object_differs");
+    SAME(error ? error->reason() : "", oss::reason::object_differs);
     const auto nowhere = oss::CallbackEvent::parse("bucket=examplebucket&object=nowhere&size=9", oss::BodyType::Form);
     error = thrown<oss::VerificationError>([&] { client.confirm(nowhere); });
-    SAME(error ? error->reason() : "", "object_missing");
+    SAME(error ? error->reason() : "", oss::reason::object_missing);
 }
 
 static void not_answered(std::string_view json, const char *ec) {
@@ -146,7 +146,7 @@ static void handles_are_freed() {
         auto event = request.verify(moved);
         event = request.verify(moved);
         oss::Answer::reply("{}");
-        refused(moved, request.with("authorization", "!"), "bad_authorization");
+        refused(moved, request.with("authorization", "!"), oss::reason::bad_authorization);
         // A moved-from verifier is an error and not a crash.
         thrown<oss::InvalidArgumentError>([&] { request.verify(verifier); });
         CHECK(osscb_live_handles() == before + 2);

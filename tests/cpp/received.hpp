@@ -71,7 +71,7 @@ inline oss::VerifierOptions trusting() {
 }
 
 /// Refused for `reason`; gives the message.
-inline std::string refused(const oss::CallbackVerifier &verifier, const Received &request, const char *reason) {
+inline std::string refused(const oss::CallbackVerifier &verifier, const Received &request, std::string_view reason) {
     const auto error = thrown<oss::VerificationError>([&] { request.verify(verifier); });
     SAME(error ? error->reason() : "", reason);
     return error ? error->what() : "";

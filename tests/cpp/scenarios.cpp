@@ -89,17 +89,17 @@ static void failed_callback_says_the_object_is_stored() {
     const oss::Client client(options());
     const struct {
         const char *path;
-        const char *cause;
+        std::string_view cause;
         const char *ec;
         int status;
     } cases[] = {
-        {"/status/500", "bad_status", "0007-00000203", 500},
-        {"/redirect", "bad_status", "0007-00000203", 302},
-        {"/reset", "unreachable", "0007-00000203", 0},
-        {nullptr, "unreachable", "0007-00000203", 0},
-        {"/empty", "bad_content_length", "0007-00000204", 400},
-        {"/text", "not_json", "0007-00000205", 0},
-        {"/bom", "not_json", "0007-00000205", 0},
+        {"/status/500", oss::cause::bad_status, "0007-00000203", 500},
+        {"/redirect", oss::cause::bad_status, "0007-00000203", 302},
+        {"/reset", oss::cause::unreachable, "0007-00000203", 0},
+        {nullptr, oss::cause::unreachable, "0007-00000203", 0},
+        {"/empty", oss::cause::bad_content_length, "0007-00000204", 400},
+        {"/text", oss::cause::not_json, "0007-00000205", 0},
+        {"/bom", oss::cause::not_json, "0007-00000205", 0},
     };
     for (const auto &it : cases) {
         const auto callback = it.path == nullptr ? oss::Callback(testbed("DEAD_URL")) : callback_to(it.path);

@@ -1,9 +1,12 @@
-//! `cargo xtask header [--check]`: include/oss_callback.h, made of ffi-c's sources by cbindgen.
+//! `cargo xtask header [--check]`: include/oss_callback.h, made of ffi-c's sources by cbindgen, with the causes
+//! and reasons of api/errors.toml.
 //!
 //! Not in a build script: that would write into the source tree of everyone who only wants to build. Like
 //! `codegen --check`, `--check` rewrites a stale header and then fails.
 
 use std::path::Path;
+
+use crate::codegen::{Api, c};
 
 /// In the order in which their items stand in the header.
 const SOURCES: &[&str] = &[
@@ -55,7 +58,9 @@ pub fn run(check: bool) -> Result<(), String> {
 
 fn generate(root: &Path) -> Result<String, String> {
     let here = root.join("ffi-c");
-    let config = cbindgen::Config::from_file(here.join("cbindgen.toml"))?;
+    let mut config = cbindgen::Config::from_file(here.join("cbindgen.toml"))?;
+    let constants = config.after_includes.get_or_insert_default();
+    constants.push_str(&c::texts(&Api::load(root)?));
     let mut builder = cbindgen::Builder::new().with_config(config);
     for source in SOURCES {
         builder = builder.with_src(here.join(format!("src/{source}.rs")));

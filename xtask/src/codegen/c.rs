@@ -1,10 +1,10 @@
-//! The C side of `api/*.toml`: status codes, option setters and error accessors. cbindgen makes the
-//! header of them.
+//! The C side of `api/*.toml`: status codes, option setters and error accessors, of which cbindgen makes the
+//! header, and the causes and reasons, which go into it as they are.
 
 use std::fmt::Write;
 
 use super::Output;
-use super::api::{Api, ApiOption, OptionType, camel};
+use super::api::{Api, ApiOption, Cause, OptionType, Reason, camel};
 
 /// Long enough to read, short enough that the header's lines stay within a screen.
 const DOC_WIDTH: usize = 92;
@@ -76,6 +76,42 @@ pub fn status(kind: &str) -> String {
 /// The C constant of an enum's value: `OSSCB_OBJECT_ACL_PUBLIC_READ`.
 pub fn constant(enum_name: &str, value: &str) -> String {
     format!("OSSCB_{}_{}", snake(enum_name), snake(&camel(value))).to_ascii_uppercase()
+}
+
+/// The C constant of a cause: `OSSCB_CAUSE_BAD_STATUS`.
+pub fn cause(name: &str) -> String {
+    format!("OSSCB_CAUSE_{}", name.to_ascii_uppercase())
+}
+
+/// The C constant of a reason: `OSSCB_REASON_WRONG_SIGNATURE`.
+pub fn reason(name: &str) -> String {
+    format!("OSSCB_REASON_{}", name.to_ascii_uppercase())
+}
+
+/// The causes and reasons for the header: cbindgen makes no constants of texts.
+pub fn texts(api: &Api) -> String {
+    let mut out = String::from(
+        "\n/* Why a callback failed: what osscb_error_cause gives; a later version may know more. Compare by strcmp. */\n\n",
+    );
+    for Cause { name, doc, .. } in &api.causes {
+        define(&mut out, &cause(name), name, doc);
+    }
+    out.push_str("\n/* Why a callback request is refused: what osscb_error_reason gives; a later version may know more.\n * Compare by strcmp. */\n\n");
+    for Reason { name, doc, .. } in &api.reasons {
+        define(&mut out, &reason(name), name, doc);
+    }
+    out
+}
+
+fn define(out: &mut String, constant: &str, text: &str, doc: &str) {
+    let mut lines = String::new();
+    comment(&mut lines, " *", &[doc.to_owned()]);
+    match lines.lines().count() {
+        1 => writeln!(out, "/** {doc} */"),
+        _ => writeln!(out, "/**\n{lines} */"),
+    }
+    .expect("writing to a String");
+    writeln!(out, "#define {constant} {text:?}").expect("writing to a String");
 }
 
 /// Option documentation as every face words it.
@@ -236,7 +272,12 @@ fn accessor(out: &mut String, name: &str, ty: &str, text: &str) {
         "u64" => "Returns false, and leaves `value` as it is, if the error does not have it.",
         _ => "False if `error` is NULL.",
     };
-    doc(out, &[text.to_owned(), String::new(), absent.to_owned()]);
+    let mut paragraphs = vec![text.to_owned(), String::new(), absent.to_owned()];
+    if let "cause" | "reason" = name {
+        let constants = format!("OSSCB_{}_…", name.to_ascii_uppercase());
+        paragraphs.insert(1, format!("The constants {constants} name them."));
+    }
+    doc(out, &paragraphs);
     let (arguments, result, call) = match ty {
         "string" => ("", "*const c_char", format!("osscb_error::text(error, {name:?})")),
         "integer" => ("", "i32", format!("osscb_error::integer(error, {name:?})")),

@@ -1,11 +1,11 @@
-//! The C++ side of `api/*.toml`: enums, exception classes, option structs and what hands them to C. The rest
+//! The C++ side of `api/*.toml`: enums, causes and reasons, exception classes, option structs and what hands them to C. The rest
 //! of the C++ face is written by hand, in include/oss_callback.hpp.
 
 use std::fmt::Write;
 
 use super::Output;
-use super::api::{Api, ApiOption, Fact, OptionType, camel, error_class};
-use super::c::{comment, constant, enums, option_doc, snake, status};
+use super::api::{Api, ApiOption, Cause, Fact, OptionType, Reason, camel, error_class};
+use super::c::{self, comment, constant, enums, option_doc, snake, status};
 
 const STRUCTS: &[(&str, &str, &str)] = &[
     ("client", "ClientOptions", "Options of a `Client`."),
@@ -30,6 +30,7 @@ pub fn header(api: &Api) -> Output {
          /// 365 days.\n    std::chrono::seconds expires_in{};\n};\n\n",
     );
     kinds(&mut out, api);
+    texts(&mut out, api);
     for option in enums(api) {
         enumeration(&mut out, option);
     }
@@ -61,6 +62,30 @@ fn kinds(out: &mut String, api: &Api) {
         writeln!(out, "    {} = {},", camel(&kind.name), status(&kind.name)).expect("writing to a String");
     }
     line(out, "};\n");
+}
+
+fn texts(out: &mut String, api: &Api) {
+    line(
+        out,
+        "/// Why a callback failed: what `Error::cause` gives; a later version may know more.\nnamespace cause {\n",
+    );
+    for Cause { name, doc, .. } in &api.causes {
+        text(out, name, &c::cause(name), doc);
+    }
+    line(out, "} // namespace cause\n");
+    line(
+        out,
+        "/// Why a callback request is refused: what `Error::reason` gives; a later version may know more.\nnamespace reason {\n",
+    );
+    for Reason { name, doc, .. } in &api.reasons {
+        text(out, name, &c::reason(name), doc);
+    }
+    line(out, "} // namespace reason\n");
+}
+
+fn text(out: &mut String, name: &str, constant: &str, text: &str) {
+    doc(out, "", &[text.to_owned()]);
+    writeln!(out, "inline constexpr std::string_view {name} = {constant};\n").expect("writing to a String");
 }
 
 fn enumeration(out: &mut String, option: &ApiOption) {
@@ -149,7 +174,11 @@ fn errors(out: &mut String, api: &Api) {
          \x20   const std::string &source() const noexcept { return facts_->source; }\n",
     );
     for fact in &api.facts {
-        doc(out, "    ", std::slice::from_ref(&fact.doc));
+        let mut paragraphs = vec![fact.doc.clone()];
+        if let name @ ("cause" | "reason") = fact.name.as_str() {
+            paragraphs.push(format!("The constants of the namespace `{name}` name them."));
+        }
+        doc(out, "    ", &paragraphs);
         let result = match fact.ty.as_str() {
             "string" => "const std::string &",
             ty => &format!("{} ", fact_type(ty)),

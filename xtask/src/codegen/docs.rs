@@ -83,21 +83,38 @@ pub fn errors(api: &Api) -> Output {
     }
     out.push_str(
         "\n## Causes of a failed callback\n\nThe `cause` of a `callback_failed` error, told from OSS's EC and \
-         message. The object is stored in every case.\n\n\
-         | Cause | EC | Meaning | What to do |\n| --- | --- | --- | --- |\n",
+         message. The object is stored in every case.\n\n",
     );
+    spelled(&mut out, &api.causes[0].name, "CallbackCause", "Cause", c::cause);
+    out.push_str("| Cause | EC | Meaning | What to do |\n| --- | --- | --- | --- |\n");
     for cause in &api.causes {
         let ecs: Vec<String> = cause.ec.iter().map(|ec| code(ec)).collect();
         row(&mut out, &[&code(&cause.name), &ecs.join(", "), &cause.doc, &cause.hint]);
     }
     out.push_str(
         "\n## Reasons for refusing a callback request\n\nThe `reason` of a `verification` error, in the order of \
-         the checks.\n\n| Reason | Meaning | What to do |\n| --- | --- | --- |\n",
+         the checks.\n\n",
     );
+    spelled(&mut out, &api.reasons[0].name, "VerificationReason", "Reason", c::reason);
+    out.push_str("| Reason | Meaning | What to do |\n| --- | --- | --- |\n");
     for reason in &api.reasons {
         row(&mut out, &[&code(&reason.name), &reason.doc, &reason.hint]);
     }
     Output { path: "docs/errors.md", text: out }
+}
+
+/// How the first of a list of texts is named in each language.
+fn spelled(out: &mut String, name: &str, rust: &str, go: &str, c: fn(&str) -> String) {
+    let in_rust = format!("{rust}::{}", camel(name));
+    let in_cpp = format!("{}::{name}", go.to_ascii_lowercase());
+    let in_go = format!("{go}{}", go::go_name(name));
+    writeln!(
+        out,
+        "`{name}` is `{in_rust}` in Rust, `{in_go}` in Go, `{}` in C and `{in_cpp}` in C++. In Python and Node it \
+         is the text itself; TypeScript knows them all as `{rust}`.\n",
+        c(name)
+    )
+    .unwrap();
 }
 
 /// Names are made by the functions that the languages' own code is made by.

@@ -2,7 +2,7 @@
 //! then fails: the mend is already in the tree and wants only a commit.
 
 mod api;
-mod c;
+pub mod c;
 mod cpp;
 mod docs;
 mod go;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Step, Tool};
-use crate::codegen::Api;
+use crate::codegen::{Api, c};
 use crate::header;
 use crate::runner::Run;
 use crate::testbed::Testbed;
@@ -57,7 +57,7 @@ const CALLS: &str = "3000";
 
 fn run(run: &mut Run) -> Result<(), String> {
     run.check("include/oss_callback.h is fresh", header::run(true));
-    run.check("every option and fact is in C and C++", names(&run.root));
+    run.check("every option, fact, cause and reason is in C and C++", names(&run.root));
     let library = static_library(run)?;
     shared_library(run)?;
     for standard in ["c99", "c11", "c17"] {
@@ -196,13 +196,17 @@ fn shared_library(run: &mut Run) -> Result<(), String> {
     Ok(())
 }
 
-/// `OSSCB_STATUS_OK = 0`: programs have these numbers in them.
+/// `OSSCB_STATUS_OK = 0` and `OSSCB_CAUSE_BUSY = "busy"`: programs have these numbers and texts in them.
 fn constants(header: &str) -> impl Iterator<Item = String> {
     let of_enum = |line: &str| {
         let (name, number) = line.trim().strip_suffix(',')?.split_once(" = ")?;
         (name.starts_with("OSSCB_") && number.parse::<i32>().is_ok()).then(|| format!("{name} = {number}"))
     };
-    header.lines().filter_map(of_enum)
+    let of_text = |line: &str| {
+        let (name, text) = line.strip_prefix("#define ")?.split_once(' ')?;
+        (name.starts_with("OSSCB_") && text.starts_with('"')).then(|| format!("{name} = {text}"))
+    };
+    header.lines().filter_map(move |line| of_enum(line).or_else(|| of_text(line)))
 }
 
 /// What is new is written into the list, which then wants only a commit; what is gone breaks programs.
@@ -231,7 +235,7 @@ fn pinned(path: &Path, shown: &[String]) -> Result<(), String> {
 /// The generator writes them all; this notices one that is dropped by hand-made changes to it.
 fn names(root: &Path) -> Result<(), String> {
     let read = |path: &str| std::fs::read_to_string(root.join(path)).map_err(|e| format!("{path}: {e}"));
-    let (c, cpp) = (read(header::PATH)?, read("include/oss_callback/generated.hpp")?);
+    let (in_c, in_cpp) = (read(header::PATH)?, read("include/oss_callback/generated.hpp")?);
     let api = Api::load(root)?;
     let mut missing = Vec::new();
     for option in &api.options {
@@ -239,21 +243,31 @@ fn names(root: &Path) -> Result<(), String> {
             Some(singular) => format!("osscb_{}_options_add_{singular}(", option.group),
             None => format!("osscb_{}_options_set_{}", option.group, option.name),
         };
-        if !c.contains(&setter) {
+        if !in_c.contains(&setter) {
             missing.push(setter);
         }
         // C++ writes `template_`.
-        if !cpp.contains(&format!(" {}{{}};", option.name))
-            && !cpp.contains(&format!(" {}_{{}};", option.name))
+        if !in_cpp.contains(&format!(" {}{{}};", option.name))
+            && !in_cpp.contains(&format!(" {}_{{}};", option.name))
         {
             missing.push(format!("{} in C++", option.name));
         }
     }
     for fact in &api.facts {
-        if !c.contains(&format!("osscb_error_{}(", fact.name))
-            || !cpp.contains(&format!("{}() const noexcept", fact.name))
+        if !in_c.contains(&format!("osscb_error_{}(", fact.name))
+            || !in_cpp.contains(&format!("{}() const noexcept", fact.name))
         {
             missing.push(fact.name.clone());
+        }
+    }
+    let causes = api.causes.iter().map(|cause| (c::cause(&cause.name), &cause.name));
+    for (constant, text) in
+        causes.chain(api.reasons.iter().map(|reason| (c::reason(&reason.name), &reason.name)))
+    {
+        if !in_c.contains(&format!("#define {constant} \"{text}\"\n"))
+            || !in_cpp.contains(&format!(" {text} = {constant};"))
+        {
+            missing.push(constant);
         }
     }
     if missing.is_empty() { Ok(()) } else { Err(format!("missing: {}", missing.join(", "))) }
@@ -312,8 +326,8 @@ mod tests {
 
     #[test]
     fn constants_are_read_from_the_header() {
-        let header =
-            "    OSSCB_STATUS_OK = 0,\n    size_t len;\n#define OSSCB_NOW INT64_MIN\n    OSSCB_BUG = 99,\n";
-        assert_eq!(constants(header).collect::<Vec<_>>(), ["OSSCB_STATUS_OK = 0", "OSSCB_BUG = 99"]);
+        let header = "    OSSCB_STATUS_OK = 0,\n    size_t len;\n#define OSSCB_NOW INT64_MIN\n#define OSSCB_A \"a\"\n    OSSCB_BUG = 99,\n";
+        let listed: Vec<String> = constants(header).collect();
+        assert_eq!(listed, ["OSSCB_STATUS_OK = 0", "OSSCB_A = \"a\"", "OSSCB_BUG = 99"]);
     }
 }
