@@ -7,12 +7,13 @@ use super::CallbackEvent;
 use super::keys::KeyStore;
 use crate::error::Result;
 
-/// How far [`CallbackVerifier::verify_now`](super::CallbackVerifier::verify_now) came.
+/// How far [`CallbackVerifier::verify_now`](super::CallbackVerifier::verify_now) came, or
+/// [`verify_signature_now`](super::CallbackVerifier::verify_signature_now), which tells of no event.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Verdict {
+pub enum Verdict<T = CallbackEvent> {
     /// The request is accepted.
-    Accepted(CallbackEvent),
+    Accepted(T),
     /// A key is not known yet, and it is this caller's turn to fetch it. Verify again afterwards.
     KeyWanted(KeyFetch),
     /// A key is not known yet, and another caller's [`KeyFetch`] is fetching it from this URL. Verify again

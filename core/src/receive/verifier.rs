@@ -215,13 +215,26 @@ impl CallbackVerifier {
         headers: impl IntoIterator<Item = (N, V)>,
         body: &[u8],
     ) -> Result<Verdict> {
+        self.verify_now_at(method, target, headers, body, SystemTime::now())
+    }
+
+    /// [`verify_now`](Self::verify_now) at a given time, which only a seal's expiry depends on.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_now_at<N: AsRef<str>, V: AsRef<[u8]>>(
+        &self,
+        method: &str,
+        target: &str,
+        headers: impl IntoIterator<Item = (N, V)>,
+        body: &[u8],
+        now: SystemTime,
+    ) -> Result<Verdict> {
         let request = Request::read(method, target, headers, body, self.settings.max_body)?;
-        match (self.check_signature(&request, KeyStore::look)?, &self.settings.official) {
-            (Some(Look::Fetch(url)), Some(store)) => {
-                Ok(Verdict::KeyWanted(KeyFetch::new(Arc::clone(store), url)))
-            }
-            (Some(Look::InFlight(url)), _) => Ok(Verdict::KeyInFlight(url)),
-            _ => self.understand(&request, SystemTime::now()).map(Verdict::Accepted),
+        match self.check_signature_now(&request)? {
+            Verdict::Accepted(()) => self.understand(&request, now).map(Verdict::Accepted),
+            Verdict::KeyWanted(fetch) => Ok(Verdict::KeyWanted(fetch)),
+            Verdict::KeyInFlight(url) => Ok(Verdict::KeyInFlight(url)),
         }
     }
 
@@ -255,6 +268,22 @@ impl CallbackVerifier {
         self.check_signature(&request, |store, url| store.key(url).map(Look::Known)).map(drop)
     }
 
+    /// [`verify_signature`](Self::verify_signature) that never waits for a key, as
+    /// [`verify_now`](Self::verify_now) does not.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_signature_now<N: AsRef<str>, V: AsRef<[u8]>>(
+        &self,
+        method: &str,
+        target: &str,
+        headers: impl IntoIterator<Item = (N, V)>,
+        body: &[u8],
+    ) -> Result<Verdict<()>> {
+        let request = Request::read(method, target, headers, body, self.settings.max_body)?;
+        self.check_signature_now(&request)
+    }
+
     /// Largest body in bytes, for whoever reads it: one byte more is enough to have it refused.
     pub fn max_body(&self) -> usize {
         self.settings.max_body
@@ -264,6 +293,16 @@ impl CallbackVerifier {
     pub fn body_too_large(&self) -> Error {
         let message = format!("the body has more than {} bytes", self.settings.max_body);
         Error::verification(Reason::BodyTooLarge, message)
+    }
+
+    fn check_signature_now(&self, request: &Request<'_>) -> Result<Verdict<()>> {
+        Ok(match (self.check_signature(request, KeyStore::look)?, &self.settings.official) {
+            (Some(Look::Fetch(url)), Some(store)) => {
+                Verdict::KeyWanted(KeyFetch::new(Arc::clone(store), url))
+            }
+            (Some(Look::InFlight(url)), _) => Verdict::KeyInFlight(url),
+            _ => Verdict::Accepted(()),
+        })
     }
 
     /// `None` once the signature is right; else what `look` came to, where it is not a key.

@@ -207,6 +207,20 @@ fn verifying_without_waiting_asks_for_the_key_once_and_goes_on_with_it() {
 }
 
 #[test]
+fn the_signature_alone_is_verified_without_waiting_too() {
+    let oss = Oss::new("oss_like");
+    let (url, mut headers) = other_key(&oss);
+    headers.push(("content-type", "application/json".to_owned()));
+    let verifier = CallbackVerifier::builder().bucket("other").build().unwrap();
+    let verify = |body: &[u8]| verifier.verify_signature_now("POST", "/cb", headers.clone(), body);
+    let Verdict::KeyWanted(fetch) = verify(b"bucket=b").unwrap() else { panic!("the key is not known") };
+    assert!(matches!(verify(b"bucket=b").unwrap(), Verdict::KeyInFlight(other) if other == url));
+    fetch.land(Ok::<_, String>(oss.pem().into_bytes())).unwrap();
+    assert!(matches!(verify(b"bucket=b").unwrap(), Verdict::Accepted(())), "the body is not looked at");
+    assert_eq!(reason(verify(b"bucket=c")), "wrong_signature");
+}
+
+#[test]
 fn a_key_that_could_not_be_had_is_told_and_remembered_without_waiting_too() {
     let oss = Oss::new("oss_like");
     let headers = other_key(&oss).1;
@@ -341,8 +355,11 @@ fn a_seal_fits_a_users_own_template_with_constants_in_it() {
     let builder = || CallbackVerifier::builder().trusted_key(oss.pem()).seal_secret(SECRET);
     let with = builder().template(template).build().unwrap();
     assert!(with.verify_at("POST", "/cb", headers.clone(), body.as_bytes(), at(1)).is_ok());
+    let now = |now| with.verify_now_at("POST", "/cb", headers.clone(), body.as_bytes(), at(now));
+    assert!(matches!(now(999).unwrap(), Verdict::Accepted(event) if event.seal().is_some()));
+    assert_eq!(reason(now(1000)), "seal_expired");
     let without = builder().build().unwrap();
-    let outcome = without.verify_at("POST", "/cb", headers, body.as_bytes(), at(1));
+    let outcome = without.verify_at("POST", "/cb", headers.clone(), body.as_bytes(), at(1));
     assert_eq!(reason(outcome), "seal_missing", "without the template `s` is just a variable");
 }
 
