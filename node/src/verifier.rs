@@ -71,8 +71,18 @@ pub struct Verified {
 }
 
 impl Verified {
-    fn waits(key_url: String, fetch: Option<External<NativeFetch>>) -> Verified {
-        Verified { event: None, key_url: Some(key_url), fetch }
+    fn new<T>(verdict: Verdict<T>, told: impl FnOnce(T) -> Option<EventFacts>) -> Result<Verified, Failure> {
+        let waits = |url, fetch| Verified { event: None, key_url: Some(url), fetch };
+        Ok(match verdict {
+            Verdict::Accepted(said) => Verified { event: told(said), key_url: None, fetch: None },
+            Verdict::KeyWanted(fetch) => {
+                let url = fetch.url().to_owned();
+                let fetch = NativeFetch { inner: Mutex::new(Some(fetch)), _live: Live::new() };
+                waits(url, Some(External::new(fetch)))
+            }
+            Verdict::KeyInFlight(url) => waits(url, None),
+            _ => return Err(Failure::bug("a verdict of an unknown kind")),
+        })
     }
 }
 
@@ -100,16 +110,10 @@ pub fn verifier_verify(
     now: Option<Unknown<'_>>,
 ) -> Outcome<Verified> {
     guard(|| {
-        let moment = now.map(|now| convert::moment("now", Some(now))).transpose()?;
-        let event = match (look(verifier, &request)?, moment) {
-            (Look::KeyComes(url, fetch), _) => return Ok(Verified::waits(url, fetch)),
-            (Look::KeyKnown(outcome), None) => outcome?,
-            (Look::KeyKnown(_), Some(moment)) => {
-                let Request { method, target, body, .. } = &request;
-                verifier.inner.verify_at(method, target, request.headers(), body, moment)?
-            }
-        };
-        Ok(Verified { event: Some(EventFacts::new(&event)), key_url: None, fetch: None })
+        let now = convert::moment("now", now)?;
+        let Request { method, target, body, .. } = &request;
+        let verdict = verifier.inner.verify_now_at(method, target, request.headers(), body, now)?;
+        Verified::new(verdict, |event| Some(EventFacts::new(&event)))
     })
 }
 
@@ -120,35 +124,9 @@ pub fn verifier_verify_signature(
     request: Request<'_>,
 ) -> Outcome<Verified> {
     guard(|| {
-        if let Look::KeyComes(url, fetch) = look(verifier, &request)? {
-            return Ok(Verified::waits(url, fetch));
-        }
         let Request { method, target, body, .. } = &request;
-        verifier.inner.verify_signature(method, target, request.headers(), body)?;
-        Ok(Verified { event: None, key_url: None, fetch: None })
-    })
-}
-
-enum Look {
-    /// The key is known, or why there is none: functions that may wait for a key do not. And the verdict as
-    /// of now.
-    KeyKnown(oss_callback::Result<CallbackEvent>),
-    /// The key is to be waited for: where it is, and whether it is the caller's turn to fetch it.
-    KeyComes(String, Option<External<NativeFetch>>),
-}
-
-fn look(verifier: &NativeVerifier, request: &Request<'_>) -> Result<Look, Failure> {
-    let Request { method, target, body, .. } = request;
-    Ok(match verifier.inner.verify_now(method, target, request.headers(), body) {
-        Ok(Verdict::Accepted(event)) => Look::KeyKnown(Ok(event)),
-        Ok(Verdict::KeyWanted(fetch)) => {
-            let url = fetch.url().to_owned();
-            let fetch = NativeFetch { inner: Mutex::new(Some(fetch)), _live: Live::new() };
-            Look::KeyComes(url, Some(External::new(fetch)))
-        }
-        Ok(Verdict::KeyInFlight(url)) => Look::KeyComes(url, None),
-        Ok(_) => return Err(Failure::bug("a verdict of an unknown kind")),
-        Err(error) => Look::KeyKnown(Err(error)),
+        let verdict = verifier.inner.verify_signature_now(method, target, request.headers(), body)?;
+        Verified::new(verdict, |()| None)
     })
 }
 
