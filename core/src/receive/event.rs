@@ -72,6 +72,22 @@ impl CallbackEvent {
         CallbackEvent::with_layout(body, body_type, layout.as_ref())
     }
 
+    /// An event of fields that were kept of one, by OSS's names (`bucket`, `object`, `etag`, …), without
+    /// verifying anything: for [`confirm`](crate::Client::confirm), long after the callback or elsewhere.
+    /// Fields of other names are custom variables.
+    ///
+    /// # Errors
+    /// `invalid_argument` if there are two values for one name.
+    pub fn from_fields<N: Into<String>, V: Into<String>>(
+        fields: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<CallbackEvent> {
+        let field =
+            |(name, text): (N, V)| Field { name: name.into(), text: text.into(), kind: FieldKind::Text };
+        let fields: Vec<Field> = fields.into_iter().map(field).collect();
+        let claims = default_claims(&fields).map_err(|why| Error::invalid_argument("fields", why))?;
+        Ok(CallbackEvent { claims, fields, seal: None })
+    }
+
     pub(super) fn with_layout(
         body: &[u8],
         body_type: BodyType,
@@ -293,6 +309,21 @@ mod tests {
         assert_eq!(event.fields().len(), 4);
         let error = CallbackEvent::parse(b"", BodyType::Form, Some("a=${nonsense}")).unwrap_err();
         assert_eq!((error.kind(), error.field()), (crate::ErrorKind::InvalidArgument, Some("template")));
+    }
+
+    #[test]
+    fn an_event_of_kept_fields_says_what_its_body_said() {
+        let body = form("bucket=photos&object=a%20b&etag=%22E1%22&size=six&crc64=&order=42");
+        let kept = body.fields().iter().map(|field| (field.name(), field.text()));
+        let event = CallbackEvent::from_fields(kept).unwrap();
+        assert_eq!(event.fields(), body.fields());
+        assert_eq!((event.bucket(), event.key(), event.etag()), (Some("photos"), Some("a b"), Some("E1")));
+        assert_eq!((event.size(), event.crc64()), (Number::Invalid("six"), Number::Empty));
+        assert_eq!((event.mime_type(), event.variable("order")), (None, Some("42")));
+        let twice = CallbackEvent::from_fields([("etag", "E1"), ("etag", "E2")]).unwrap_err();
+        assert_eq!((twice.kind(), twice.field()), (crate::ErrorKind::InvalidArgument, Some("fields")));
+        assert!(twice.message().contains("`etag`"), "{twice}");
+        assert!(CallbackEvent::from_fields([("etag", "E1"), ("etag", "E1")]).is_ok());
     }
 
     #[test]
