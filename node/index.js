@@ -71,10 +71,10 @@ class Client {
     if (Object.keys(rest).length > 0) {
       throw invalid(Object.keys(rest)[0], 'is not an option of confirm', 'There is but `signal`.')
     }
-    const json = verifying().claims(event)
+    const claims = verifying().claims(event)
     const outcome = await signals().abortable(signal, (cancel) =>
       calls().call(this, (channel, number) =>
-        take(native.clientConfirm(channel, number, this.#native, json, cancel)),
+        take(native.clientConfirm(channel, number, this.#native, claims, cancel)),
       ),
     )
     const causeOf = (kind, message) => this.#provider?.causeOf(kind, message)

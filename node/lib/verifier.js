@@ -278,14 +278,31 @@ function texts(list) {
   return object
 }
 
-/** What OSS is asked to confirm of an event, in OSS's names. */
+/** What OSS is asked to confirm of an event: `[name, text, name, text, …]`, by OSS's names. */
 function claims(event) {
   if (typeof event !== 'object' || event === null) {
     throw invalid('event', `must be a CallbackEvent, but is ${typeName(event)}`)
   }
   const { bucket, key: object, etag, notNumbers = {} } = event
   const { size = notNumbers.size, crc64 = notNumbers.crc64 } = event
-  return JSON.stringify({ bucket, object, etag, size, crc64: crc64 && String(crc64) })
+  const list = []
+  for (const [name, value] of Object.entries({ bucket, object, etag, size, crc64 })) {
+    if (value !== undefined) {
+      list.push(name, claimed(value))
+    }
+  }
+  return list
+}
+
+/** Numbers as text, of which the core says what is none. What was kept without a value is empty. */
+function claimed(value) {
+  if (value === null) {
+    return ''
+  }
+  if (!['string', 'number', 'bigint', 'boolean'].includes(typeof value)) {
+    throw invalid('event', `must hold texts and numbers, but holds ${typeName(value)}`)
+  }
+  return String(value)
 }
 
 module.exports = { CallbackEvent, CallbackVerifier, claims, isVerifier, refuseSize }

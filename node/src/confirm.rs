@@ -2,13 +2,14 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use napi::bindgen_prelude::{Either6, External, ExternalRef};
+use napi::bindgen_prelude::{Array, Either6, External, ExternalRef};
 use napi_derive::napi;
+use oss_callback::Confirmation;
 use oss_callback::receive::CallbackEvent;
-use oss_callback::{BodyType, Confirmation};
 
 use crate::channel::{Call, Channel};
 use crate::client::{NativeCancel, NativeClient};
+use crate::convert;
 use crate::outcome::{Outcome, guard};
 
 /// What OSS says of an object.
@@ -40,19 +41,23 @@ impl From<Confirmation> for Confirmed {
     }
 }
 
-/// Asks whether OSS holds what a callback claims. `claims` is JSON with OSS's names, of a callback that was
-/// verified already.
+/// Asks whether OSS holds what a callback claims, which was verified already. `claims` is a flat list of OSS's
+/// names and texts.
 #[napi(catch_unwind)]
 pub fn client_confirm(
     channel: &External<Channel>,
     number: f64,
     client: &External<NativeClient>,
-    claims: String,
+    claims: Array<'_>,
     cancel: Option<ExternalRef<NativeCancel>>,
 ) -> Outcome<()> {
     guard(|| {
         let client = client.open()?;
-        let event = CallbackEvent::parse(claims.as_bytes(), BodyType::Json, None)?;
+        let mut fields = Vec::new();
+        for (name, value) in convert::entries(&claims)? {
+            fields.push((name, convert::text("event", &value)?));
+        }
+        let event = CallbackEvent::from_fields(fields)?;
         let call = Call::new(channel.listener(number));
         let done = move |outcome: oss_callback::Result<Confirmation>| {
             call.ends(outcome.map(|found| Either6::F(found.into())));

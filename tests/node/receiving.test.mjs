@@ -190,6 +190,29 @@ test('confirm_asks_oss', async () => {
   // What is not a number is no match.
   const odd = new CallbackEvent({ bucket: BUCKET, key: 'confirmed.txt', notNumbers: { size: 'six' } })
   assert.equal((await rejection(asking.confirm(odd))).reason, 'object_differs')
+  const kept = { bucket: BUCKET, key: 'confirmed.txt' }
+  for (const facts of [{ size: 6 }, { size: '6' }, { size: 6n }, { etag: undefined, size: 6 }]) {
+    assert.equal((await asking.confirm({ ...kept, ...facts })).size, 6)
+  }
+  for (const [facts, told] of [
+    [{ notNumbers: { size: 'six' } }, 'its size is 6, not `six`'],
+    [{ notNumbers: { size: '' } }, 'its size is 6, not (nothing)'],
+    [{ size: 6, notNumbers: { crc64: '-1' } }, 'not `-1`'],
+    [{ size: 6.5 }, 'not `6.5`'],
+    [{ size: 6, etag: null }, 'its ETag is'],
+    [{ size: 6, crc64: null }, 'not (nothing)'],
+  ]) {
+    const { message, reason } = await rejection(asking.confirm({ ...kept, ...facts }))
+    assert.equal(reason, 'object_differs')
+    assert.ok(message.includes(told), message)
+  }
+  const parsed = (body) => CallbackEvent.parse(Buffer.from(body), 'form')
+  assert.equal((await asking.confirm(parsed('bucket=examplebucket&object=confirmed.txt&size=6'))).size, 6)
+  const quoted = parsed(`bucket=examplebucket&object=confirmed.txt&crc64=${event.crc64}&size=%22`)
+  assert.match((await rejection(asking.confirm(quoted))).message, /its size is 6, not `\\"`; its CRC-64 is/)
+  for (const facts of [{ etag: {} }, { size: Symbol('six') }, { etag: '\ud800' }]) {
+    assert.equal((await rejection(asking.confirm({ ...kept, ...facts }))).field, 'event')
+  }
   assert.equal((await rejection(asking.confirm({ bucket: BUCKET, key: 'k' }))).field, 'event')
   assert.equal((await rejection(asking.confirm())).field, 'event')
   assert.equal((await rejection(asking.confirm(event, { timeout: 5 }))).field, 'timeout')
