@@ -1017,6 +1017,15 @@ type VerifierOptions struct {
 	// Default: 1048576 (1 MiB).
 	MaxBody uint64
 
+	// Longest time for the body of a callback request to arrive. The adapters for web frameworks
+	// read no longer, but for those of WSGI and Django, where only the server can bound the time.
+	// A program that reads bodies itself, as in C and C++, has to bound it itself.
+	//
+	// Counted in whole milliseconds, rounded up.
+	//
+	// Default: 5 s. Range: above 0.
+	BodyTimeout time.Duration
+
 	// Accept requests whose `x-oss-signature-version` is another than 1.0, and check them as 1.0.
 	// OSS mentions a version 2.0 and describes it nowhere.
 	//
@@ -1083,6 +1092,9 @@ func (o *VerifierOptions) handOver() *C.osscb_verifier_options {
 	}
 	if o.MaxBody != 0 {
 		C.osscb_verifier_options_set_max_body(handle, C.uint64_t(o.MaxBody))
+	}
+	if o.BodyTimeout != 0 {
+		C.osscb_verifier_options_set_body_timeout_ms(handle, milliseconds(o.BodyTimeout))
 	}
 	if o.AnySignatureVersion {
 		C.osscb_verifier_options_set_any_signature_version(handle, C.bool(o.AnySignatureVersion))

@@ -1829,6 +1829,17 @@ void osscb_verifier_options_set_key_scheme_as_named(struct osscb_verifier_option
 void osscb_verifier_options_set_max_body(struct osscb_verifier_options *options, uint64_t value);
 
 /**
+ * Longest time for the body of a callback request to arrive. The adapters for web frameworks
+ * read no longer, but for those of WSGI and Django, where only the server can bound the time.
+ * A program that reads bodies itself, as in C and C++, has to bound it itself.
+ *
+ * In milliseconds.
+ *
+ * Default: 5 s. Range: above 0.
+ */
+void osscb_verifier_options_set_body_timeout_ms(struct osscb_verifier_options *options, uint64_t value);
+
+/**
  * Accept requests whose `x-oss-signature-version` is another than 1.0, and check them as 1.0.
  * OSS mentions a version 2.0 and describes it nowhere.
  *
@@ -2807,6 +2818,12 @@ osscb_status osscb_verifier_verify_signature(const struct osscb_verifier *verifi
  * read on. 0 for NULL.
  */
 size_t osscb_verifier_max_body(const struct osscb_verifier *verifier);
+
+/**
+ * Longest time for the body of a callback request to arrive, in milliseconds: who reads a request bounds the
+ * time himself, and answers what has not arrived by then by `osscb_answer_new_refusal`. 0 for NULL.
+ */
+uint64_t osscb_verifier_body_timeout_ms(const struct osscb_verifier *verifier);
 
 /**
  * Frees a verifier. Verifications that other threads have under way go on to their end; none may begin

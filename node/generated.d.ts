@@ -449,6 +449,14 @@ export interface VerifierOptions {
   maxBody?: number | undefined
 
   /**
+   * Longest time for the body of a callback request to arrive. The adapters for web frameworks read no
+   * longer, but for those of WSGI and Django, where only the server can bound the time. A program that
+   * reads bodies itself, as in C and C++, has to bound it itself. In milliseconds. Range: above 0.
+   * @defaultValue 5 s
+   */
+  bodyTimeoutMs?: number | undefined
+
+  /**
    * Accept requests whose `x-oss-signature-version` is another than 1.0, and check them as 1.0. OSS
    * mentions a version 2.0 and describes it nowhere.
    * @defaultValue false

@@ -58,6 +58,9 @@ export declare class CallbackVerifier {
   /** Largest body that is accepted, in bytes. */
   get maxBody(): number
 
+  /** Longest time for a body to arrive, in milliseconds. Who reads one answers what has not arrived by `refusal()`. */
+  get bodyTimeoutMs(): number
+
   /**
    * Verifies a request and tells what it says. Adapters for frameworks are in `oss-callback/express` and its
    * fellows. Only `fetchKey`, `firstUse` and a key that is not known yet are waited for, never by the event

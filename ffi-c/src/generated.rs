@@ -1404,6 +1404,21 @@ pub unsafe extern "C" fn osscb_verifier_options_set_max_body(
     unsafe { options::set(options, |builder| Ok(builder.max_body(value))) }
 }
 
+/// Longest time for the body of a callback request to arrive. The adapters for web frameworks
+/// read no longer, but for those of WSGI and Django, where only the server can bound the time.
+/// A program that reads bodies itself, as in C and C++, has to bound it itself.
+///
+/// In milliseconds.
+///
+/// Default: 5 s. Range: above 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_options_set_body_timeout_ms(
+    options: *mut osscb_verifier_options,
+    value: u64,
+) {
+    unsafe { options::set(options, |builder| Ok(builder.body_timeout(Duration::from_millis(value)))) }
+}
+
 /// Accept requests whose `x-oss-signature-version` is another than 1.0, and check them as 1.0.
 /// OSS mentions a version 2.0 and describes it nowhere.
 ///

@@ -201,6 +201,15 @@ pub unsafe extern "C" fn osscb_verifier_max_body(verifier: *const osscb_verifier
     unsafe { read(verifier, 0, |verifier| verifier.verifier.max_body()) }
 }
 
+/// Longest time for the body of a callback request to arrive, in milliseconds: who reads a request bounds the
+/// time himself, and answers what has not arrived by then by `osscb_answer_new_refusal`. 0 for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_verifier_body_timeout_ms(verifier: *const osscb_verifier) -> u64 {
+    let millis = |verifier: &osscb_verifier| verifier.verifier.body_timeout().as_millis();
+    // SAFETY: NULL or a live handle. A year is the most.
+    unsafe { read(verifier, 0, |verifier| u64::try_from(millis(verifier)).unwrap_or(u64::MAX)) }
+}
+
 /// Frees a verifier. Verifications that other threads have under way go on to their end; none may begin
 /// after. Events stay.
 #[unsafe(no_mangle)]

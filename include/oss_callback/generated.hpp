@@ -733,6 +733,13 @@ struct VerifierOptions {
     /// Default: 1048576 (1 MiB).
     std::optional<std::uint64_t> max_body{};
 
+    /// Longest time for the body of a callback request to arrive. The adapters for web frameworks
+    /// read no longer, but for those of WSGI and Django, where only the server can bound the time.
+    /// A program that reads bodies itself, as in C and C++, has to bound it itself.
+    ///
+    /// Default: 5 s. Range: above 0.
+    std::optional<std::chrono::milliseconds> body_timeout{};
+
     /// Accept requests whose `x-oss-signature-version` is another than 1.0, and check them as 1.0.
     /// OSS mentions a version 2.0 and describes it nowhere.
     ///
@@ -1290,6 +1297,9 @@ inline void apply(osscb_verifier_options *to, const VerifierOptions &from) {
     }
     if (from.max_body) {
         osscb_verifier_options_set_max_body(to, *from.max_body);
+    }
+    if (from.body_timeout) {
+        osscb_verifier_options_set_body_timeout_ms(to, count(*from.body_timeout));
     }
     if (from.any_signature_version) {
         osscb_verifier_options_set_any_signature_version(to, *from.any_signature_version);

@@ -314,6 +314,12 @@ public:
     /// Largest body in bytes that is accepted: nothing beyond it needs to be read.
     std::size_t max_body() const noexcept { return osscb_verifier_max_body(handle_.get()); }
 
+    /// Longest time for a body to arrive, for who reads it: what has not arrived by then is answered by
+    /// Answer::refusal.
+    std::chrono::milliseconds body_timeout() const noexcept {
+        return std::chrono::milliseconds(osscb_verifier_body_timeout_ms(handle_.get()));
+    }
+
     /// The C handle, which stays with this object.
     const osscb_verifier *get() const noexcept { return handle_.get(); }
 

@@ -42,6 +42,10 @@ class CallbackVerifier {
     return native.verifierMaxBody(this.#native)
   }
 
+  get bodyTimeoutMs() {
+    return native.verifierBodyTimeoutMs(this.#native)
+  }
+
   async verify(method, target, headers, body, options) {
     const request = requestOf(method, target, headers, body)
     const now = momentOf(options)

@@ -60,6 +60,13 @@ pub fn verifier_max_body(verifier: &External<NativeVerifier>) -> f64 {
     verifier.inner.max_body() as f64
 }
 
+/// The longest time for a body to arrive, in milliseconds.
+#[napi(catch_unwind)]
+pub fn verifier_body_timeout_ms(verifier: &External<NativeVerifier>) -> f64 {
+    // By nanoseconds, whose quotient is exact for whole milliseconds.
+    verifier.inner.body_timeout().as_nanos() as f64 / 1e6
+}
+
 /// How far a verification came: an event, or the key that is to be fetched first.
 #[napi(object, object_from_js = false)]
 pub struct Verified {

@@ -81,7 +81,9 @@ static void null_is_freed_and_read_without_harm(void) {
     CHECK(!osscb_confirmation_size(NULL, &number) && !osscb_confirmation_last_modified(NULL, &time) && number == 7);
     CHECK(osscb_answer_status(NULL) == 0 && osscb_answer_headers(NULL) == NULL && osscb_answer_body(NULL).len == 0);
     CHECK(!osscb_callback_is_to_be_sealed(NULL) && osscb_verifier_max_body(NULL) == 0);
+    CHECK(osscb_verifier_body_timeout_ms(NULL) == 0);
     osscb_verifier_options_set_max_body(NULL, 1);
+    osscb_verifier_options_set_body_timeout_ms(NULL, 1);
     osscb_verifier_options_set_callback(NULL, NULL);
     osscb_callback_options_set_seal(NULL, OSSCB_STR("a"), 1);
     osscb_key_set(NULL, "a", 1);
@@ -118,8 +120,9 @@ static void impossible_lengths_are_refused(void) {
 }
 
 static void wrong_options_are_told_when_they_are_used(void) {
-    static const char *const fields[] = {"callback", "fetch_key", "first_use", "seal_secret", "template_type"};
-    for (int i = 0; i < 5; i++) {
+    static const char *const fields[] = {"callback",    "fetch_key",    "first_use",
+                                         "seal_secret", "body_timeout", "template_type"};
+    for (int i = 0; i < 6; i++) {
         osscb_verifier_options *options = osscb_verifier_options_new();
         osscb_verifier *verifier = NULL;
         switch (i) {
@@ -135,6 +138,9 @@ static void wrong_options_are_told_when_they_are_used(void) {
         case 3:
             osscb_verifier_options_add_seal_secret(options, OSSCB_STR("short"));
             break;
+        case 4:
+            osscb_verifier_options_set_body_timeout_ms(options, 0);
+            break;
         default:
             osscb_verifier_options_set_template_type(options, (osscb_body_type)17);
         }
@@ -142,6 +148,18 @@ static void wrong_options_are_told_when_they_are_used(void) {
         CHECK(verifier == NULL);
         osscb_verifier_options_free(options);
     }
+}
+
+static void whoever_reads_a_body_is_told_its_bounds(void) {
+    osscb_verifier_options *options = osscb_verifier_options_new();
+    osscb_verifier *verifier = verifier_of(osscb_verifier_options_new());
+    CHECK(osscb_verifier_max_body(verifier) == 1 << 20 && osscb_verifier_body_timeout_ms(verifier) == 5000);
+    osscb_verifier_free(verifier);
+    osscb_verifier_options_set_max_body(options, 7);
+    osscb_verifier_options_set_body_timeout_ms(options, 1500);
+    verifier = verifier_of(options);
+    CHECK(osscb_verifier_max_body(verifier) == 7 && osscb_verifier_body_timeout_ms(verifier) == 1500);
+    osscb_verifier_free(verifier);
 }
 
 /* Every way in which a key function may answer. */
@@ -380,6 +398,7 @@ const test receive_boundary_tests[] = {
     TEST(null_is_freed_and_read_without_harm),
     TEST(impossible_lengths_are_refused),
     TEST(wrong_options_are_told_when_they_are_used),
+    TEST(whoever_reads_a_body_is_told_its_bounds),
     TEST(a_key_function_that_misbehaves_is_an_unavailable_or_a_bad_key),
     TEST(a_verifier_may_be_freed_while_it_verifies),
     TEST(contexts_are_released_once_and_always),

@@ -72,7 +72,10 @@ static void altered_callback_is_refused_with_a_reason() {
     refused(oss::CallbackVerifier(), right.with("x-oss-pub-key-url", EVIL_URL_HEADER), oss::reason::key_url_refused);
     auto strict = trusting();
     strict.max_body = 20;
+    strict.body_timeout = std::chrono::milliseconds(1500);
     CHECK(verifier.max_body() == 1024 * 1024 && oss::CallbackVerifier(strict).max_body() == 20);
+    CHECK(verifier.body_timeout() == std::chrono::seconds(5));
+    CHECK(oss::CallbackVerifier(strict).body_timeout() == *strict.body_timeout);
     refused(oss::CallbackVerifier(strict), right, oss::reason::body_too_large);
     strict = trusting();
     strict.bucket = {"photos", "videos"};

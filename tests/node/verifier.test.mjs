@@ -214,6 +214,17 @@ test('a_check_is_not_switched_off_by_accident', () => {
   )
 })
 
+test('whoever_reads_a_body_is_told_its_bounds', () => {
+  const bounds = ({ maxBody, bodyTimeoutMs }) => [maxBody, bodyTimeoutMs]
+  assert.deepEqual(bounds(new CallbackVerifier()), [2 ** 20, 5000])
+  assert.deepEqual(bounds(new CallbackVerifier({ maxBody: 7, bodyTimeoutMs: 1001 })), [7, 1001])
+  for (const bodyTimeoutMs of [0, -1, Infinity, 400 * 24 * 3600 * 1000, '5s']) {
+    const error = thrown(() => new CallbackVerifier({ bodyTimeoutMs }))
+    assert.ok(error instanceof InvalidArgumentError, String(error))
+    assert.equal(error.field, 'bodyTimeoutMs')
+  }
+})
+
 test('verifiers_and_fetches_are_freed', async () => {
   const request = await byKey(V2)
   await (async () => {

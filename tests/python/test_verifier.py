@@ -12,7 +12,7 @@ import re
 import threading
 import time
 import weakref
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from conftest import BUCKET, Bed, Request
@@ -241,6 +241,10 @@ def test_options_of_the_verifier_are_checked() -> None:
         ({"template": "a=${nonsense}"}, "template"),
         ({"first_use": lambda nonce, expires_at: True}, "first_use"),
         ({"max_body": -1}, "max_body"),
+        ({"body_timeout": 0}, "body_timeout"),
+        ({"body_timeout": -1}, "body_timeout"),
+        ({"body_timeout": float("inf")}, "body_timeout"),
+        ({"body_timeout": timedelta(days=1000)}, "body_timeout"),
     ]:
         with pytest.raises(InvalidArgumentError) as raised:
             CallbackVerifier(**options)  # type: ignore[arg-type]
@@ -253,6 +257,9 @@ def test_options_of_the_verifier_are_checked() -> None:
         assert wrong.value.field == name
     assert CallbackVerifier(max_body=7).max_body == 7
     assert CallbackVerifier().max_body == 1 << 20
+    assert CallbackVerifier().body_timeout == 5
+    assert CallbackVerifier(body_timeout=0.25).body_timeout == 0.25
+    assert CallbackVerifier(body_timeout=timedelta(milliseconds=1500)).body_timeout == 1.5
     shown = repr(CallbackVerifier(seal_secret=SECRET))
     assert re.fullmatch(r"<CallbackVerifier .*>", shown)
     assert SECRET not in shown

@@ -11,7 +11,7 @@ use crate::credentials::{
 use crate::endpoint::Endpoint;
 use crate::engine::{Driven, Engines};
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::{Addressing, ClientBuilder, CredentialsSource, Network, SignatureVersion};
+use crate::options::{Addressing, ClientBuilder, CredentialsSource, Network, SignatureVersion, positive};
 use crate::sign::Signer;
 use crate::transport::{FetchSettings, HttpConfig, HttpTransport, ProxyChoice, TlsSettings, Transport};
 
@@ -267,17 +267,6 @@ impl ClientBuilder {
 
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-pub(super) fn positive(name: &'static str, value: Option<Duration>) -> Result<Option<Duration>> {
-    match value {
-        Some(Duration::ZERO) => Err(Error::invalid_argument(name, "must be longer than 0")),
-        // Beyond this, instants overflow; and a year is no timeout.
-        Some(value) if value > Duration::from_secs(365 * 86_400) => {
-            Err(Error::invalid_argument(name, "must be at most a year"))
-        }
-        value => Ok(value),
-    }
 }
 
 /// Does not repeat what it refuses: it may hold a token.

@@ -7,12 +7,12 @@ use http::Method;
 
 use super::exchange::{Budget, Call, Deadline, Parcel, REQUEST_BYTES_MAX};
 use super::reply::CallbackReply;
-use super::{Inner, builder, careful, headers};
+use super::{Inner, careful, headers};
 use crate::body::{Body, Lease, Source};
 use crate::callback::Callback;
 use crate::engine::Cancel;
 use crate::error::{Error, Result};
-use crate::options::{CallbackPlacement, CallbackRetry, PutOptions};
+use crate::options::{CallbackPlacement, CallbackRetry, PutOptions, positive};
 use crate::transport::Transport;
 
 /// An upload to be made by [`Client::send`](crate::Client::send) or
@@ -84,7 +84,7 @@ impl Plan {
         // Names first: a typing error there must not cost a stream.
         client.endpoint.target(client.addressing, Some(&bucket), Some(&key))?;
         let (source, lease) = data.open()?.leased();
-        let own_timeout = builder::positive("timeout", options.timeout)?;
+        let own_timeout = positive("timeout", options.timeout)?;
         let bytes = source.length().unwrap_or(REQUEST_BYTES_MAX);
         let deadline = Deadline::within(client.timeouts.call(own_timeout, bytes));
         Ok((Plan::of_source(client, (&bucket, &key), source, &callback, &options, deadline)?, lease))

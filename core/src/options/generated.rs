@@ -1817,6 +1817,7 @@ pub struct CallbackVerifierBuilder {
     pub(crate) official_keys: Option<bool>,
     pub(crate) key_scheme_as_named: Option<bool>,
     pub(crate) max_body: Option<u64>,
+    pub(crate) body_timeout: Option<Duration>,
     pub(crate) any_signature_version: Option<bool>,
     pub(crate) template: Option<String>,
     pub(crate) template_type: Option<BodyType>,
@@ -1856,6 +1857,14 @@ impl CallbackVerifierBuilder {
     /// Default: 1048576 (1 MiB).
     pub fn max_body(mut self, value: u64) -> Self {
         self.max_body = Some(value);
+        self
+    }
+
+    /// Longest time for the body of a callback request to arrive. The adapters for web frameworks read no longer, but for those of WSGI and Django, where only the server can bound the time. A program that reads bodies itself, as in C and C++, has to bound it itself.
+    ///
+    /// Default: 5 s. Range: above 0.
+    pub fn body_timeout(mut self, value: Duration) -> Self {
+        self.body_timeout = Some(value);
         self
     }
 
@@ -1913,6 +1922,7 @@ impl CallbackVerifierBuilder {
             "official_keys" => self.official_keys = Some(value.boolean("official_keys")?),
             "key_scheme_as_named" => self.key_scheme_as_named = Some(value.boolean("key_scheme_as_named")?),
             "max_body" => self.max_body = Some(value.integer("max_body")?),
+            "body_timeout" => self.body_timeout = Some(value.duration("body_timeout")?),
             "any_signature_version" => {
                 self.any_signature_version = Some(value.boolean("any_signature_version")?)
             }
@@ -1956,6 +1966,13 @@ impl CallbackVerifierBuilder {
             values: &[],
             doc: "Largest body of a callback request, in bytes.",
             default: "1048576 (1 MiB)",
+        },
+        OptionInfo {
+            name: "body_timeout",
+            ty: OptionType::Duration,
+            values: &[],
+            doc: "Longest time for the body of a callback request to arrive. The adapters for web frameworks read no longer, but for those of WSGI and Django, where only the server can bound the time. A program that reads bodies itself, as in C and C++, has to bound it itself.",
+            default: "5 s",
         },
         OptionInfo {
             name: "any_signature_version",

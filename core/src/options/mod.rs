@@ -5,5 +5,5 @@ mod generated;
 mod value;
 
 pub use generated::*;
-pub(crate) use value::distance;
 pub use value::{OptionInfo, OptionType, OptionValue, unknown_option};
+pub(crate) use value::{distance, positive};

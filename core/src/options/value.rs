@@ -141,6 +141,18 @@ pub(super) fn parse_enum<T: Copy>(
     })
 }
 
+/// A timeout as `build()` takes it.
+pub(crate) fn positive(name: &'static str, value: Option<Duration>) -> Result<Option<Duration>> {
+    match value {
+        Some(Duration::ZERO) => Err(Error::invalid_argument(name, "must be longer than 0")),
+        // Beyond this, instants overflow; and a year is no timeout.
+        Some(value) if value > Duration::from_secs(365 * 86_400) => {
+            Err(Error::invalid_argument(name, "must be at most a year"))
+        }
+        value => Ok(value),
+    }
+}
+
 pub(super) fn unknown(name: &str, known: &[OptionInfo]) -> Error {
     let known: Vec<&str> = known.iter().map(|option| option.name).collect();
     unknown_option(name, &known)

@@ -1,7 +1,7 @@
 //! The verifier: the order of the checks, and what the user may set.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,10 +19,12 @@ use super::verdict::{KeyFetch, Verdict};
 use crate::callback::Callback;
 use crate::credentials::Secret;
 use crate::error::{Error, Result, VerificationReason as Reason};
-use crate::options::{BodyType, CallbackVerifierBuilder};
+use crate::options::{BodyType, CallbackVerifierBuilder, positive};
 
 /// A body of this library's making stays far below; each variable may stand in it several times.
 const DEFAULT_MAX_BODY: usize = 1024 * 1024;
+/// OSS waits no longer for the whole answer (OSS, Callback).
+const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// A key URL of 256 characters and its prefix take less.
 const MAX_KEY_URL: usize = 1024;
 
@@ -55,6 +57,7 @@ struct Settings {
     trusted: Vec<PublicKey>,
     official: Option<Arc<KeyStore>>,
     max_body: usize,
+    body_timeout: Duration,
     any_version: bool,
     body_type: Option<BodyType>,
     layout: Option<Layout>,
@@ -106,7 +109,8 @@ impl CallbackVerifierBuilder {
     ///
     /// # Errors
     /// `invalid_argument` for a key that is not an RSA public key, a template that cannot be read
-    /// backwards, a secret under 16 bytes, `first_use` without a secret, or if no key is trusted at all.
+    /// backwards, a secret under 16 bytes, `first_use` without a secret, a `body_timeout` of 0, or if no key
+    /// is trusted at all.
     pub fn build(self) -> Result<CallbackVerifier> {
         let trusted = self.trusted_keys.iter().map(PublicKey::from_pem).collect::<Result<Vec<_>>>();
         let trusted = trusted.map_err(|error| Error::invalid_argument("trusted_keys", error.message()))?;
@@ -137,6 +141,7 @@ impl CallbackVerifierBuilder {
                 .with_hint("Give the verifier one of the two."));
             }
         };
+        let body_timeout = positive("body_timeout", self.body_timeout)?;
         let layout = template.map(|(body, body_type)| read_template(body, body_type)).transpose()?;
         let built_in = self.fetch_key.is_none();
         let fetcher = self.fetch_key.unwrap_or_else(|| SharedFetcher::new(HttpFetcher::new()));
@@ -149,6 +154,7 @@ impl CallbackVerifierBuilder {
             max_body: self
                 .max_body
                 .map_or(DEFAULT_MAX_BODY, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+            body_timeout: body_timeout.unwrap_or(DEFAULT_BODY_TIMEOUT),
             any_version: self.any_signature_version.unwrap_or(false),
             body_type: template.map(|(_, body_type)| body_type),
             layout,
@@ -287,6 +293,12 @@ impl CallbackVerifier {
     /// Largest body in bytes, for whoever reads it: one byte more is enough to have it refused.
     pub fn max_body(&self) -> usize {
         self.settings.max_body
+    }
+
+    /// Longest time for a body to arrive, for whoever reads it. What has not arrived by then is to be
+    /// answered by a [`refusal`](super::answer::refusal).
+    pub fn body_timeout(&self) -> Duration {
+        self.settings.body_timeout
     }
 
     /// The refusal of a body that has more, for those who stopped reading it.

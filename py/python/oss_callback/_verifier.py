@@ -9,7 +9,7 @@ from ._native import receive
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from typing import Any, Literal, Protocol, TypeAlias
 
     from typing_extensions import Buffer, Never
@@ -89,6 +89,11 @@ class CallbackVerifier:
         max_body (int):
             Largest body of a callback request, in bytes.
             Default: 1048576 (1 MiB).
+        body_timeout (float seconds | timedelta):
+            Longest time for the body of a callback request to arrive. The adapters for web frameworks read
+            no longer, but for those of WSGI and Django, where only the server can bound the time. A program
+            that reads bodies itself, as in C and C++, has to bound it itself.
+            Default: 5 s. Range: above 0.
         any_signature_version (bool):
             Accept requests whose `x-oss-signature-version` is another than 1.0, and check them as 1.0. OSS
             mentions a version 2.0 and describes it nowhere.
@@ -124,6 +129,7 @@ class CallbackVerifier:
         official_keys: bool | None = None,
         key_scheme_as_named: bool | None = None,
         max_body: int | None = None,
+        body_timeout: float | timedelta | None = None,
         any_signature_version: bool | None = None,
         template: str | None = None,
         template_type: Literal["form", "json"] | None = None,
@@ -139,6 +145,7 @@ class CallbackVerifier:
             "official_keys": official_keys,
             "key_scheme_as_named": key_scheme_as_named,
             "max_body": max_body,
+            "body_timeout": body_timeout,
             "any_signature_version": any_signature_version,
             "template": template,
             "template_type": template_type,
@@ -180,6 +187,13 @@ class CallbackVerifier:
     def max_body(self) -> int:
         """Largest body in bytes. Whoever reads one may stop a byte behind it, and have it refused."""
         return self._native.max_body
+
+    @property
+    def body_timeout(self) -> float:
+        """Longest time for a body to arrive, in seconds. Whoever reads one answers what comes later by
+        `refusal()`.
+        """
+        return self._native.body_timeout
 
     def __repr__(self) -> str:
         return repr(self._native)

@@ -97,6 +97,12 @@ impl Verifier {
         self.inner.max_body()
     }
 
+    /// Longest time for a body to arrive, in seconds.
+    #[getter]
+    fn body_timeout(&self) -> f64 {
+        self.inner.body_timeout().as_secs_f64()
+    }
+
     fn __repr__(&self) -> String {
         let shown = format!("{:?}", self.inner);
         format!("<{}>", shown.replacen(" {", "", 1).replace(", .. }", ""))

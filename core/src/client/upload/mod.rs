@@ -17,12 +17,12 @@ use std::sync::Arc;
 use self::sizes::Layout;
 use super::exchange::Deadline;
 use super::reply::CallbackReply;
-use super::{Client, Inner, builder, headers, opening, put};
+use super::{Client, Inner, headers, opening, put};
 use crate::body::{Body, Lease, Source};
 use crate::callback::Callback;
 use crate::engine::{Cancel, Load};
 use crate::error::{Error, Result};
-use crate::options::UploadOptions;
+use crate::options::{UploadOptions, positive};
 
 /// Two parts of the usual size: below, parts would only cost requests.
 const THRESHOLD: u64 = 16 * 1024 * 1024;
@@ -148,7 +148,7 @@ impl Plan {
         client.endpoint.target(client.addressing, Some(&bucket), Some(&key))?;
         let threshold = within("threshold", options.threshold, THRESHOLD, 0, THRESHOLD_MAX)?;
         let parallel = within("parallel", options.parallel, PARALLEL, 1, PARALLEL_MAX)?;
-        let own_timeout = builder::positive("timeout", options.timeout)?;
+        let own_timeout = positive("timeout", options.timeout)?;
         // Refused for any source, lest an upload fail only when it has grown.
         Layout::choose(None, options.part_size)?;
         let checkpoint = options.checkpoint.as_ref().map(PathBuf::from);

@@ -371,9 +371,22 @@ fn settings_that_cannot_work_are_refused() {
         ("seal_secret", CallbackVerifier::builder().seal_secret("short")),
         ("first_use", CallbackVerifier::builder().first_use(|_, _| true)),
         ("template", CallbackVerifier::builder().template("a=${nonsense}")),
+        ("body_timeout", CallbackVerifier::builder().body_timeout(Duration::ZERO)),
+        ("body_timeout", CallbackVerifier::builder().body_timeout(Duration::MAX)),
     ] {
         assert_eq!(builder.build().unwrap_err().field(), Some(field));
     }
+}
+
+#[test]
+fn whoever_reads_a_body_is_told_its_bounds() {
+    let bounds = |builder: CallbackVerifierBuilder| {
+        let verifier = builder.build().unwrap();
+        (verifier.max_body(), verifier.body_timeout())
+    };
+    assert_eq!(bounds(CallbackVerifier::builder()), (1024 * 1024, Duration::from_secs(5)));
+    let own = CallbackVerifier::builder().max_body(100).body_timeout(Duration::from_micros(1500));
+    assert_eq!(bounds(own), (100, Duration::from_micros(1500)));
 }
 
 #[test]

@@ -50,6 +50,10 @@ class Verifier:
     def max_body(self) -> int:
         """Largest body in bytes."""
 
+    @property
+    def body_timeout(self) -> float:
+        """Longest time for a body to arrive, in seconds."""
+
 @final
 class CallbackEvent:
     """What a verified callback says of the upload.
