@@ -1,5 +1,6 @@
 //! An extractor of verified callbacks, and answers, for axum.
 
+use ::axum::BoxError;
 use ::axum::body::Body;
 use ::axum::extract::{FromRef, FromRequest, OriginalUri, Request};
 use ::axum::response::{IntoResponse, Response};
@@ -15,9 +16,10 @@ use crate::error::{Error, ErrorKind, Result, VerificationReason};
 /// [`CallbackVerifier`], or has one (`FromRef`).
 ///
 /// It reads the raw body, at most [`max_body`](super::CallbackVerifierBuilder::max_body), and takes the
-/// target that arrived, also within nested routers. What does not verify never reaches the handler: it is
-/// logged by `tracing` with its reason, and answered with status 403 that tells nothing. To bound the time
-/// in which a body arrives, put a timeout layer around the router.
+/// target that arrived, also within nested routers. What does not verify never reaches the handler, nor does a
+/// body that breaks off or takes longer than [`body_timeout`](super::CallbackVerifierBuilder::body_timeout): it
+/// is logged by `tracing` with its reason, and answered with status 403 that tells nothing. The runtime needs
+/// its timer, as by `enable_all`.
 ///
 /// Needs the feature `axum`.
 #[derive(Clone, Debug)]
@@ -46,12 +48,42 @@ where
 }
 
 async fn read(body: Body, verifier: &CallbackVerifier) -> Result<Bytes> {
-    match Limited::new(body, verifier.max_body()).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(verifier.body_too_large()),
-        Err(error) => Err(Error::new(ErrorKind::Network, "the body of the callback did not arrive whole")
-            .with_source(error)),
+    let timeout = verifier.body_timeout();
+    let lost = |kind, message: String, cause| Error::new(kind, message).with_source(NotArrived(cause));
+    match tokio::time::timeout(timeout, Limited::new(body, verifier.max_body()).collect()).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(verifier.body_too_large()),
+        Ok(Err(error)) => {
+            Err(lost(ErrorKind::Network, "the body of the callback did not arrive whole".to_owned(), error))
+        }
+        Err(elapsed) => {
+            let message = format!("the body of the callback did not arrive within {timeout:?}");
+            Err(lost(ErrorKind::Timeout, message, elapsed.into()))
+        }
     }
+}
+
+/// Marks the error of a body that did not arrive as the sender's doing, as far as one can tell: a handler's own
+/// errors may be of the same kinds.
+#[derive(Debug)]
+struct NotArrived(BoxError);
+
+impl std::fmt::Display for NotArrived {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for NotArrived {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+/// Whether the answer is a refusal.
+fn is_refused(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    error.kind() == ErrorKind::Verification || source.is_some_and(|source| source.is::<NotArrived>())
 }
 
 impl IntoResponse for Reply {
@@ -60,11 +92,11 @@ impl IntoResponse for Reply {
     }
 }
 
-/// Logs the error, and answers without telling it: 403 for what does not verify, else 500.
+/// Logs the error, and answers without telling it: 403 for what does not verify or did not arrive, else 500.
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        if self.kind() == ErrorKind::Verification {
-            let reason = self.reason().map(VerificationReason::name);
+        if is_refused(&self) {
+            let reason = self.reason().map_or(self.kind().name(), VerificationReason::name);
             tracing::warn!(reason, error = %self, "a callback is refused");
             return answer::refusal().into_response();
         }

@@ -3,8 +3,10 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::response::IntoResponse;
 use oss_callback::receive::{CallbackVerifier, CallbackVerifierBuilder};
 use oss_callback::{Callback, CallbackReply, Client, Error, ErrorKind};
 use oss_callback_emulator::Emulator;
@@ -13,6 +15,7 @@ use tokio::sync::oneshot;
 use super::axum_example::app;
 
 const SECRET: &str = "a secret of more than sixteen bytes";
+const REFUSED: &str = r#"{"error":"the callback could not be verified"}"#;
 
 /// axum on a thread of its own.
 struct Server {
@@ -42,6 +45,8 @@ impl Server {
 
     fn exchange(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
+        // Whatever is said, the server does not wait for ever.
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer);
@@ -60,7 +65,7 @@ fn put(emulator: &Emulator, url: String, secret: &str) -> Result<CallbackReply, 
         .access_key_id(emulator.access_key_id())
         .access_key_secret(emulator.access_key_secret())
         .build()?;
-    let callback = Callback::builder(url).seal(secret, std::time::Duration::from_secs(60)).build()?;
+    let callback = Callback::builder(url).seal(secret, Duration::from_secs(60)).build()?;
     client.put_object_with_callback("photos", "ü 1.txt", "Hello OSS", &callback)
 }
 
@@ -92,6 +97,42 @@ fn what_does_not_verify_never_reaches_the_handler() {
             "POST /oss/uploaded HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
         ));
         assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
-        assert!(answer.ends_with(r#"{"error":"the callback could not be verified"}"#), "{answer}");
+        assert!(answer.ends_with(REFUSED), "{answer}");
     }
+}
+
+#[test]
+fn a_body_that_comes_late_or_breaks_off_is_refused() {
+    let emulator = Emulator::builder().start().unwrap();
+    let verifier = trusting(&emulator).body_timeout(Duration::from_millis(300)).build().unwrap();
+    let server = Server::start(app(verifier));
+    for (rest, late) in
+        [("Content-Length: 9\r\n\r\nslow", true), ("Transfer-Encoding: chunked\r\n\r\nno size\r\n", false)]
+    {
+        let began = Instant::now();
+        let answer = server.exchange(&format!("POST /oss/uploaded HTTP/1.1\r\nHost: a\r\n{rest}"));
+        assert!(answer.starts_with("HTTP/1.1 403 ") && answer.ends_with(REFUSED), "{rest:?}: {answer}");
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(3), "{rest:?} was answered after {took:?}");
+        assert_eq!(took >= Duration::from_millis(250), late, "{rest:?} was answered after {took:?}");
+    }
+}
+
+/// A body's that did not arrive are of the same kinds.
+#[test]
+fn a_handlers_own_errors_of_the_network_are_failures_and_no_refusals() {
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = Client::builder()
+        .endpoint(format!("http://{}", nowhere.local_addr().unwrap()))
+        .region("cn-hangzhou")
+        .access_key_id("id")
+        .access_key_secret("secret")
+        .retries(0)
+        .timeout(Duration::from_millis(100))
+        .build()
+        .unwrap();
+    let callback = Callback::builder("http://a.example.com/").build().unwrap();
+    let error = client.put_object_with_callback("photos", "k", "a", &callback).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert_eq!(error.into_response().status(), 500);
 }
