@@ -17,29 +17,21 @@ import (
 // HandlerOptions are the options of [CallbackVerifier.Handler]. The zero value of a field means its
 // default.
 type HandlerOptions struct {
-	// How long a request's body may take to arrive; below 0, as long as the server lets it. OSS waits 5
-	// seconds for the whole answer.
-	//
-	// Default: 5 s.
-	BodyTimeout time.Duration
-
 	// Is told why a request was refused, as a warning, or could not be answered, as an error.
 	//
 	// Default: [slog.Default].
 	Logger *slog.Logger
 }
 
-const defaultBodyTimeout = 5 * time.Second
-
 // Handler makes an [http.Handler] that verifies each callback and lets handle answer it. Whatever router
 // or middleware strips from the path, the request is verified as it arrived. opts may be nil.
 //
 // What handle returns is sent as JSON, and OSS gives it to the uploader; []byte and [json.RawMessage] are
 // sent as they are. The context is the request's. Requests that are not from OSS never reach handle: they
-// are answered with [Refusal], and the reason is logged; so are those for which handle returns an
-// [ErrVerification], such as that of [Client.Confirm]. If handle fails otherwise, or returns what OSS would
-// refuse, that is logged and answered with [Failure]. In both cases the object stays stored, and the
-// uploader gets [ErrCallbackFailed].
+// are answered with [Refusal], and the reason is logged; so are those whose body does not arrive whole, or not
+// within [VerifierOptions.BodyTimeout], and those for which handle returns an [ErrVerification], such as that
+// of [Client.Confirm]. If handle fails otherwise, or returns what OSS would refuse, that is logged and answered
+// with [Failure]. In both cases the object stays stored, and the uploader gets [ErrCallbackFailed].
 func (v *CallbackVerifier) Handler(
 	handle func(ctx context.Context, event *CallbackEvent) (answer any, err error), opts *HandlerOptions,
 ) http.Handler {
@@ -47,23 +39,16 @@ func (v *CallbackVerifier) Handler(
 	if opts != nil {
 		options = *opts
 	}
-	if options.BodyTimeout == 0 {
-		options.BodyTimeout = defaultBodyTimeout
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		log := options.Logger
 		if log == nil {
 			log = slog.Default()
 		}
-		body, err := v.readInTime(w, r, options.BodyTimeout)
-		if err != nil {
-			level := slog.LevelError
-			if v != nil {
-				// The sender's fault, as far as one can tell.
-				level = slog.LevelWarn
-			}
-			log.Log(r.Context(), level, "callback not read", "error", err)
-			Failure().Send(w)
+		body, err := v.readInTime(w, r)
+		if err != nil && v != nil {
+			// The sender's fault, as far as one can tell. That of a nil verifier is told below.
+			log.WarnContext(r.Context(), "callback refused", "error", err)
+			Refusal().Send(w)
 			return
 		}
 		answer, err := v.answer(r, body, handle)
@@ -99,7 +84,8 @@ func (v *CallbackVerifier) answer(
 // as it arrived from RequestURI. Call it before anything else reads the body.
 //
 // The error is as for [CallbackVerifier.Verify]; of a body that does not arrive whole it is [ErrNetwork],
-// or [ErrTimeout] if a deadline of the server's has passed.
+// or [ErrTimeout] if a deadline of the server's has passed. To all of these answer [Refusal]. Only
+// [CallbackVerifier.Handler] sets a deadline, as a request alone has no way to it.
 func (v *CallbackVerifier) VerifyRequest(r *http.Request) (*CallbackEvent, error) {
 	body, err := v.read(r)
 	if err != nil {
@@ -139,13 +125,13 @@ func (v *CallbackVerifier) read(r *http.Request) ([]byte, error) {
 // readInTime has the server end the reading when the time is over: a deadline that is set beforehand would take
 // the place of an earlier one of the server's.
 func (v *CallbackVerifier) readInTime(
-	w http.ResponseWriter, r *http.Request, timeout time.Duration,
+	w http.ResponseWriter, r *http.Request,
 ) ([]byte, error) {
-	if timeout < 0 {
-		return v.read(r)
+	if v == nil {
+		return nil, isNil("verifier")
 	}
 	ended := make(chan struct{})
-	timer := time.AfterFunc(timeout, func() {
+	timer := time.AfterFunc(v.bodyTimeout, func() {
 		// Not every server can do it; then its own timeouts hold.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
 		close(ended)
@@ -159,7 +145,7 @@ func (v *CallbackVerifier) readInTime(
 	<-ended
 	return nil, &Error{
 		Kind: KindTimeout, wrapped: []error{os.ErrDeadlineExceeded},
-		Message: fmt.Sprintf("the body of the callback did not arrive within %v", timeout),
+		Message: fmt.Sprintf("the body of the callback did not arrive within %v", v.bodyTimeout),
 	}
 }
 

@@ -124,10 +124,10 @@ func TestUploadsAreAnsweredByAHandler(t *testing.T) {
 
 func TestAHandlerRefusesForgedOversizedAndSlowRequests(t *testing.T) {
 	unused, log := logged(t), &sharedLog{}
-	options := osscallback.VerifierOptions{TrustedKeys: bedKey(t), MaxBody: 1000}
-	how := &osscallback.HandlerOptions{
-		BodyTimeout: 300 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(log, nil)),
+	options := osscallback.VerifierOptions{
+		TrustedKeys: bedKey(t), MaxBody: 1000, BodyTimeout: 300 * time.Millisecond,
 	}
+	how := &osscallback.HandlerOptions{Logger: slog.New(slog.NewTextHandler(log, nil))}
 	address := serveCallbacks(t, options, func(context.Context, *osscallback.CallbackEvent) (any, error) {
 		t.Error("a forged request was handed on")
 		return nil, nil
@@ -154,8 +154,8 @@ func TestAHandlerRefusesForgedOversizedAndSlowRequests(t *testing.T) {
 	if took := time.Since(began); took < 250*time.Millisecond || took > 3*time.Second {
 		t.Errorf("a slow request was answered after %v", took)
 	}
-	has(t, "said", said, "HTTP/1.1 500 ")
-	has(t, "log", log.String(), "level=WARN msg=\"callback not read\"")
+	has(t, "said", said, "HTTP/1.1 403 ")
+	has(t, "log", log.String(), "level=WARN msg=\"callback refused\" error=")
 	has(t, "log", log.String(), "did not arrive within 300ms")
 	equal(t, "what is logged elsewhere", unused.String(), "")
 }
@@ -176,13 +176,17 @@ func sendSlowly(t *testing.T, address string) string {
 	return string(said)
 }
 
+func TestATimeForTheBodyBelowZeroIsRefused(t *testing.T) {
+	_, err := osscallback.NewCallbackVerifier(osscallback.VerifierOptions{BodyTimeout: -time.Second})
+	equal(t, "field", failure(t, err).Field, "body_timeout")
+}
+
 func TestAHandlersContextOutlivesTheTimeOfTheBody(t *testing.T) {
-	options := osscallback.VerifierOptions{TrustedKeys: bedKey(t)}
-	how := &osscallback.HandlerOptions{BodyTimeout: 300 * time.Millisecond}
+	options := osscallback.VerifierOptions{TrustedKeys: bedKey(t), BodyTimeout: 300 * time.Millisecond}
 	address := serveCallbacks(t, options, func(ctx context.Context, _ *osscallback.CallbackEvent) (any, error) {
 		time.Sleep(600 * time.Millisecond)
 		return "still there", ctx.Err()
-	}, how)
+	}, nil)
 	reply := must(bedClient(t).PutObjectWithCallback(
 		ctx, bucket, "a", hello, callbackToURL(t, address, nil), nil))(t)
 	equal(t, "reply", reply.Text(), `"still there"`)
@@ -197,10 +201,24 @@ func TestAStricterReadTimeoutOfTheServerHolds(t *testing.T) {
 	server.Start()
 	defer server.Close()
 	began := time.Now()
-	has(t, "said", sendSlowly(t, server.URL+"/"), "HTTP/1.1 500 ")
+	has(t, "said", sendSlowly(t, server.URL+"/"), "HTTP/1.1 403 ")
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("answered after %v", took)
 	}
+}
+
+func TestABodyThatBreaksOffIsRefused(t *testing.T) {
+	log := logged(t)
+	verifier := newVerifier(t, osscallback.VerifierOptions{TrustedKeys: bedKey(t)})
+	answered := func(verifier *osscallback.CallbackVerifier, body io.Reader) int {
+		recorder := httptest.NewRecorder()
+		handle := func(context.Context, *osscallback.CallbackEvent) (any, error) { return nil, nil }
+		verifier.Handler(handle, nil).ServeHTTP(recorder, httptest.NewRequest("POST", "/", body))
+		return recorder.Code
+	}
+	equal(t, "status", answered(verifier, iotest.ErrReader(io.ErrUnexpectedEOF)), 403)
+	has(t, "log", log.String(), "did not arrive whole")
+	equal(t, "status without a verifier", answered(nil, strings.NewReader("a=1")), 500)
 }
 
 func TestABodyThatBreaksOffIsAnErrorOfThePackage(t *testing.T) {

@@ -20,6 +20,8 @@ import (
 type CallbackVerifier struct {
 	handle  *handle
 	maxBody int64
+	// For the body to arrive.
+	bodyTimeout time.Duration
 	// Whether there are functions that C may ask.
 	asks bool
 }
@@ -51,8 +53,9 @@ func NewCallbackVerifier(options VerifierOptions) (*CallbackVerifier, error) {
 		return nil, takeError(status, failure)
 	}
 	verifier := &CallbackVerifier{
-		maxBody: int64(C.osscb_verifier_max_body(made)),
-		asks:    options.FetchKey != nil || options.FirstUse != nil,
+		maxBody:     int64(C.osscb_verifier_max_body(made)),
+		bodyTimeout: time.Duration(C.osscb_verifier_body_timeout_ms(made)) * time.Millisecond,
+		asks:        options.FetchKey != nil || options.FirstUse != nil,
 	}
 	verifier.handle = own(unsafe.Pointer(made), func(pointer unsafe.Pointer) {
 		C.osscb_verifier_free((*C.osscb_verifier)(pointer))
