@@ -262,18 +262,18 @@ def small(bed: Bed, environment: None) -> CallbackVerifier:
     return bed.verifier(max_body=1000)
 
 
-def starlette_app(verifier: CallbackVerifier, handler: Any, **options: Any) -> Any:
+def starlette_app(verifier: CallbackVerifier, handler: Any) -> Any:
     from oss_callback.starlette import callback_endpoint
     from starlette.applications import Starlette
     from starlette.routing import Mount, Route
 
-    endpoint = callback_endpoint(verifier, **options)(handler)
+    endpoint = callback_endpoint(verifier)(handler)
     route = Route("/{kind}/uploaded", endpoint, methods=["POST"])
     return Starlette(routes=[Mount("/api/v1", routes=[route]), route])
 
 
-def asgi_app(verifier: CallbackVerifier, handler: Any, **options: Any) -> Any:
-    return asgi.CallbackApp(verifier, lambda event: handler(event, "oss"), **options)
+def asgi_app(verifier: CallbackVerifier, handler: Any) -> Any:
+    return asgi.CallbackApp(verifier, lambda event: handler(event, "oss"))
 
 
 def never(event: CallbackEvent, kind: str) -> Any:
@@ -281,9 +281,10 @@ def never(event: CallbackEvent, kind: str) -> Any:
 
 
 @pytest.mark.parametrize("make", [starlette_app, asgi_app])
-def test_slow_and_endless_bodies_are_refused_early(make: Any, small: CallbackVerifier) -> None:
+def test_slow_and_endless_bodies_are_refused_early(make: Any, bed: Bed) -> None:
+    hasty = bed.verifier(max_body=1000, body_timeout=0.3)
     head = f"POST {PATH} HTTP/1.1\r\nHost: a\r\n".encode()
-    with uvicorn(make(small, never, body_timeout=0.3)) as port:
+    with uvicorn(make(hasty, never)) as port:
         for request in (
             b"Content-Length: 900\r\n\r\n" + b"a" * 10,
             b"Content-Length: 900000\r\n\r\n" + b"a" * 2000,
@@ -298,7 +299,8 @@ def test_slow_and_endless_bodies_are_refused_early(make: Any, small: CallbackVer
                     assert chunk, answer
                     answer += chunk
             assert answer.startswith(b"HTTP/1.1 403 ")
-            assert time.monotonic() - began < 5
+            # Sooner than by default.
+            assert time.monotonic() - began < 4
 
 
 def test_a_sender_who_goes_away_is_noted(small: CallbackVerifier, caplog: pytest.LogCaptureFixture) -> None:
@@ -489,7 +491,24 @@ def test_wsgi_bodies_are_read_to_their_length_and_no_further() -> None:
         wsgi.read_body(environ(b"12", "3"), 10)
 
 
-def test_the_asgi_application_lives_without_a_framework(small: CallbackVerifier) -> None:
+def test_bodies_that_break_off_are_refused(small: CallbackVerifier) -> None:
+    answered: list[Any] = []
+    short = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": "3", "wsgi.input": io.BytesIO(b"12")}
+    body = wsgi.CallbackApp(small, never)(short, lambda status, headers: answered.append(status))
+    assert (answered, list(body)) == (["403 Forbidden"], [refusal().body])
+
+    async def gone() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        answered.append(message.get("status") or message.get("body"))
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    asyncio.run(asgi.CallbackApp(small, never)(scope, gone, send))
+    assert answered[1:] == [403, refusal().body]
+
+
+def test_the_asgi_application_lives_without_a_framework(bed: Bed, small: CallbackVerifier) -> None:
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -512,7 +531,7 @@ def test_the_asgi_application_lives_without_a_framework(small: CallbackVerifier)
 
         scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
         with pytest.raises(TimeoutError):
-            await asgi.verify_request(small, scope, silent, body_timeout=0.01)
+            await asgi.verify_request(bed.verifier(body_timeout=0.01), scope, silent)
 
         async def gone() -> Any:
             return {"type": "http.disconnect"}

@@ -1,7 +1,7 @@
 """What the adapters for web frameworks share: who is answered what, and what is told the log.
 
-Reading is bounded here, judging is the verifier's: whatever is longer than `max_body` is handed over a byte
-too long, and refused there.
+Reading is bounded here, by what the verifier says, and judging is the verifier's: whatever is longer than
+`max_body` is handed over a byte too long, and refused there.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import asyncio
 import inspect
 import logging
 from collections.abc import AsyncIterable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._errors import ArgumentTypeError, NetworkError, OssCallbackError, TimeoutError, VerificationError
 from ._native.receive import CallbackEvent, Reply, failure, refusal, reply
 
+if TYPE_CHECKING:
+    from ._verifier import CallbackVerifier
+
 __all__ = [
-    "BODY_TIMEOUT",
     "Handler",
     "SyncHandler",
     "OssCallbackError",
@@ -31,9 +33,6 @@ __all__ = [
     "not_verified",
     "read_async",
 ]
-
-BODY_TIMEOUT = 5.0
-"""Seconds in which a body must have arrived: OSS waits no longer for the whole answer (OSS, Callback)."""
 
 SyncHandler = Callable[..., Any]
 Handler = Callable[..., "Any | Coroutine[Any, Any, Any]"]
@@ -96,10 +95,11 @@ async def call_async(handler: Handler, event: CallbackEvent, arguments: dict[str
         return failed(error)
 
 
-async def read_async(chunks: AsyncIterable[bytes], limit: int, timeout: float) -> bytes:
-    """A body, or its first bytes up to one more than the limit."""
+async def read_async(chunks: AsyncIterable[bytes], verifier: CallbackVerifier) -> bytes:
+    """A body, or its first bytes up to one more than the verifier's limit."""
+    timeout = verifier.body_timeout
     try:
-        return await asyncio.wait_for(_read(chunks, limit), timeout)
+        return await asyncio.wait_for(_read(chunks, verifier.max_body), timeout)
     except asyncio.TimeoutError:
         raise TimeoutError(f"the body of the callback did not arrive within {timeout:g} s") from None
 

@@ -41,19 +41,12 @@ class CallbackApp:
     errors of this library are logged, too, and answered by `failure()`. All else that the handler raises is
     the server's to report.
 
-    Of a body no more than the verifier's `max_body` is read, and for `body_timeout` seconds at most.
+    Of a body no more than the verifier's `max_body` is read, for no longer than its `body_timeout`.
     """
 
-    def __init__(
-        self,
-        verifier: CallbackVerifier,
-        handler: _serving.Handler,
-        *,
-        body_timeout: float = _serving.BODY_TIMEOUT,
-    ) -> None:
+    def __init__(self, verifier: CallbackVerifier, handler: _serving.Handler) -> None:
         self.verifier = verifier
         self.handler = handler
-        self.body_timeout = body_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -65,25 +58,19 @@ class CallbackApp:
 
     async def _answer(self, scope: Scope, receive: Receive) -> Reply:
         try:
-            event = await verify_request(self.verifier, scope, receive, body_timeout=self.body_timeout)
+            event = await verify_request(self.verifier, scope, receive)
         except _serving.OssCallbackError as error:
             return _serving.not_verified(error)
         return await _serving.call_async(self.handler, event, {})
 
 
-async def verify_request(
-    verifier: CallbackVerifier,
-    scope: Scope,
-    receive: Receive,
-    *,
-    body_timeout: float = _serving.BODY_TIMEOUT,
-) -> CallbackEvent:
+async def verify_request(verifier: CallbackVerifier, scope: Scope, receive: Receive) -> CallbackEvent:
     """Reads a request, in bounds, and verifies it in a thread, for keys may have to be fetched.
 
-    Raises VerificationError, TimeoutError for a body that takes longer than `body_timeout` seconds, and
-    NetworkError for one that does not arrive whole.
+    Raises VerificationError, TimeoutError for a body that takes longer than the verifier's `body_timeout`,
+    and NetworkError for one that does not arrive whole: all three are to be answered by `refusal()`.
     """
-    body = await _serving.read_async(_chunks(receive), verifier.max_body, body_timeout)
+    body = await _serving.read_async(_chunks(receive), verifier)
     return await asyncio.to_thread(verifier.verify, scope["method"], target(scope), scope["headers"], body)
 
 

@@ -71,7 +71,8 @@ def callback_view(
 def verify_request(verifier: CallbackVerifier, request: HttpRequest) -> CallbackEvent:
     """Reads a request, in bounds, and verifies it.
 
-    Raises VerificationError, and NetworkError for a body that does not arrive whole.
+    Raises VerificationError, and NetworkError for a body that does not arrive whole: both are to be answered
+    by `refusal()`.
     """
     scope = getattr(request, "scope", None)
     target = wsgi.target(request.META) if scope is None else asgi.target(scope)

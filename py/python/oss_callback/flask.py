@@ -61,7 +61,8 @@ def callback_view(
 def verify_request(verifier: CallbackVerifier) -> CallbackEvent:
     """Reads the current request, in bounds, and verifies it.
 
-    Raises VerificationError, and NetworkError for a body that does not arrive whole.
+    Raises VerificationError, and NetworkError for a body that does not arrive whole: both are to be answered
+    by `refusal()`.
     """
     environ = request.environ
     return verifier.verify(request.method, wsgi.target(environ), wsgi.headers(environ), _body(verifier))

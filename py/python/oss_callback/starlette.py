@@ -34,7 +34,7 @@ __all__ = ["callback_endpoint", "verify_request"]
 
 
 def callback_endpoint(
-    verifier: CallbackVerifier, *, body_timeout: float = _serving.BODY_TIMEOUT
+    verifier: CallbackVerifier,
 ) -> Callable[[_serving.Handler], Callable[[Request], Awaitable[Response]]]:
     """Makes an endpoint of a function, `async` or not, that takes a CallbackEvent and returns the answer:
     what `json.dumps` takes, or a Reply. Parameters of the route's path are handed over by name.
@@ -44,13 +44,13 @@ def callback_endpoint(
     VerificationError of the function's own, such as by `Client.confirm`. The other errors of this library are
     logged, too, and answered by `failure()`; all else that the function raises is Starlette's.
 
-    Of a body no more than the verifier's `max_body` is read, and for `body_timeout` seconds at most.
+    Of a body no more than the verifier's `max_body` is read, for no longer than its `body_timeout`.
     """
 
     def decorate(handler: _serving.Handler) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
-                event = await verify_request(verifier, request, body_timeout=body_timeout)
+                event = await verify_request(verifier, request)
             except _serving.OssCallbackError as error:
                 reply = _serving.not_verified(error)
             else:
@@ -62,15 +62,13 @@ def callback_endpoint(
     return decorate
 
 
-async def verify_request(
-    verifier: CallbackVerifier, request: Request, *, body_timeout: float = _serving.BODY_TIMEOUT
-) -> CallbackEvent:
+async def verify_request(verifier: CallbackVerifier, request: Request) -> CallbackEvent:
     """Reads a request, in bounds, and verifies it in a thread, for keys may have to be fetched.
 
-    Raises VerificationError, TimeoutError for a body that takes longer than `body_timeout` seconds, and
-    NetworkError for one that does not arrive whole.
+    Raises VerificationError, TimeoutError for a body that takes longer than the verifier's `body_timeout`,
+    and NetworkError for one that does not arrive whole: all three are to be answered by `refusal()`.
     """
-    body = await _serving.read_async(_chunks(request), verifier.max_body, body_timeout)
+    body = await _serving.read_async(_chunks(request), verifier)
     return await asyncio.to_thread(
         verifier.verify, request.method, target(request.scope), request.scope["headers"], body
     )

@@ -65,7 +65,8 @@ class CallbackApp:
 def verify_request(verifier: CallbackVerifier, environ: Environ) -> CallbackEvent:
     """Reads a request, in bounds, and verifies it.
 
-    Raises VerificationError, and NetworkError for a body that does not arrive whole.
+    Raises VerificationError, and NetworkError for a body that does not arrive whole: both are to be answered
+    by `refusal()`.
     """
     body = read_body(environ, verifier.max_body)
     return verifier.verify(environ["REQUEST_METHOD"], target(environ), headers(environ), body)
