@@ -6,8 +6,8 @@ export type { CallbackHandler, ReceiveOptions } from './shared.js'
 
 /**
  * A listener of node:http that answers OSS's callbacks; also for what hands on Node's requests and responses,
- * such as Connect. It reads the raw body, no more than the verifier's `maxBody`, and answers every request that
- * it gets: those that do not verify never reach the handler.
+ * such as Connect. It reads the raw body, no more than the verifier's `maxBody` and for no longer than its
+ * `bodyTimeoutMs`, and answers every request that it gets: those that do not verify never reach the handler.
  *
  * @example
  * const receive = receiveCallbacks(verifier, (event) => ({ key: event.key }))

@@ -17,12 +17,6 @@ export type CallbackHandler<Request> = (
 /** Options of an adapter. */
 export interface ReceiveOptions<Request> {
   /**
-   * Longest time in which the body must arrive, in milliseconds. Range: above 0.
-   * @defaultValue 5000
-   */
-  bodyTimeoutMs?: number
-
-  /**
    * Is told why a request was refused, or could not be answered; the sender is not. A refusal is a
    * `VerificationError` with its `reason`, or a `TimeoutError` or `NetworkError` for a body that did not
    * arrive. All others are for you to mend: a body parser that ran before, or what your handler threw. It may

@@ -10,8 +10,7 @@ const { isVerifier, refuseSize } = require('./verifier.js')
 
 const { NetworkError, TimeoutError, VerificationError } = classes
 
-/** OSS sends a few hundred bytes, and waits 5 s for the answer to them. */
-const BODY_TIMEOUT_MS = 5000
+/** 24 days: `setTimeout` takes no more, and would call at once. A verifier's time may be longer. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 class Receiver {
@@ -19,22 +18,17 @@ class Receiver {
   #handler
   #log
   #target
-  #bodyTimeoutMs
 
   constructor(verifier, handler, options = {}, log = toConsole) {
     if (!isVerifier(verifier)) {
       throw invalid('verifier', `must be a CallbackVerifier, but is ${typeName(verifier)}`)
     }
-    const { bodyTimeoutMs = BODY_TIMEOUT_MS, ...functions } = optionsOf(options)
+    const functions = optionsOf(options)
     checkFunctions({ handler, ...functions })
-    if (!(bodyTimeoutMs > 0 && bodyTimeoutMs <= LONGEST_TIMER_MS)) {
-      throw invalid('bodyTimeoutMs', `must be a number of milliseconds above 0, but is ${bodyTimeoutMs}`)
-    }
     this.#verifier = verifier
     this.#handler = handler
     this.#log = functions.log ?? log
     this.#target = functions.target
-    this.#bodyTimeoutMs = bodyTimeoutMs
   }
 
   /**
@@ -68,7 +62,7 @@ class Receiver {
     if (ArrayBuffer.isView(body)) {
       return body
     }
-    return readAll(body, this.#bodyTimeoutMs, this.#verifier)
+    return readAll(body, this.#verifier)
   }
 
   /** Does not wait: OSS does. */
@@ -94,9 +88,10 @@ function lost(error) {
 }
 
 /** All chunks, if they come in time and are not too many. */
-async function readAll(chunks, timeoutMs, verifier) {
+async function readAll(chunks, verifier) {
   const iterator = chunks[Symbol.asyncIterator]()
   const limit = verifier.maxBody
+  const timeoutMs = Math.min(verifier.bodyTimeoutMs, LONGEST_TIMER_MS)
   let timer
   const late = new Promise((_, reject) => {
     const message = `the body of the callback did not arrive within ${timeoutMs / 1000} s`
@@ -138,7 +133,7 @@ function bytesOf(chunk) {
   return Buffer.from(chunk, 'utf8')
 }
 
-const OPTIONS = ['bodyTimeoutMs', 'log', 'target']
+const OPTIONS = ['log', 'target']
 
 function optionsOf(options) {
   if (!isPlain(options)) {

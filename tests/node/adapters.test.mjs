@@ -14,12 +14,12 @@ import * as forFastify from '../../node/adapters/fastify.js'
 import * as forHttp from '../../node/adapters/http.js'
 import * as forKoa from '../../node/adapters/koa.js'
 import * as forWeb from '../../node/adapters/web.js'
-import { InvalidArgumentError } from '../../node/index.mjs'
+import { InvalidArgumentError, NetworkError } from '../../node/index.mjs'
 import { framework, FRAMEWORKS, publicKey, rejection, ROOT, thrown } from './bed.mjs'
 import * as frameworks from './frameworks.mjs'
 
-const { answered, APPS, exchange, express, fastify, hono, koa, listening, put, seal } = frameworks
-const { SECRET, serving, trusting } = frameworks
+const { answered, APPS, captured, exchange, express, fastify, hono, koa, listening, put, seal } = frameworks
+const { REFUSED, SECRET, serving, trusting } = frameworks
 
 const keep = (req, res, raw) => {
   req.rawBody = raw
@@ -161,9 +161,9 @@ test('wrong_arguments_of_an_adapter_are_refused_when_it_is_made', () => {
     ['handler', verifier],
     ['handler', verifier, {}],
     ['options', verifier, answered, 5],
-    ['bodyTimeout', verifier, answered, { bodyTimeout: 1 }],
-    ['bodyTimeoutMs', verifier, answered, { bodyTimeoutMs: 0 }],
-    ['bodyTimeoutMs', verifier, answered, { bodyTimeoutMs: Infinity }],
+    ['logger', verifier, answered, { logger: console }],
+    // Of the verifier.
+    ['bodyTimeoutMs', verifier, answered, { bodyTimeoutMs: 1000 }],
     ['log', verifier, answered, { log: 'console' }],
     ['target', verifier, answered, { target: '/a' }],
   ]) {
@@ -174,6 +174,33 @@ test('wrong_arguments_of_an_adapter_are_refused_when_it_is_made', () => {
     }
   }
   assert.equal(thrown(() => forFastify.receiveCallbacks(verifier, answered)).field, 'path')
+})
+
+test('a_body_that_breaks_off_is_refused', async () => {
+  const logged = []
+  const receive = forWeb.receiveCallbacks(trusting(), answered, { log: (error) => logged.push(error) })
+  const why = new Error('the line broke')
+  const body = new ReadableStream({ pull: (controller) => controller.error(why) })
+  const answer = await receive(new Request('http://a/', { method: 'POST', body, duplex: 'half' }))
+  assert.deepEqual([answer.status, await answer.text()], [403, REFUSED])
+  assert.ok(logged[0] instanceof NetworkError, String(logged[0]))
+  assert.equal(logged[0].cause, why)
+})
+
+test('a_time_that_no_timer_takes_does_not_end_at_once', async () => {
+  const day = 24 * 3600 * 1000
+  const patient = trusting({ bodyTimeoutMs: 100 * day })
+  await serving(APPS['node:http'], patient, answered, {}, async (url, logged) => {
+    const { body, headers } = await captured()
+    const socket = net.connect(new URL(url).port, '127.0.0.1')
+    const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+    socket.write(`POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n${lines}\r\n`)
+    await sleep(100)
+    socket.end(body)
+    const [answer] = await once(socket.setEncoding('utf8'), 'data')
+    assert.match(answer, /^HTTP\/1.1 200 /)
+    assert.deepEqual(logged, [])
+  })
 })
 
 test('the_main_entry_does_not_load_the_adapters', () => {

@@ -36,6 +36,7 @@ const options: CallbackVerifierOptions = {
   trustedKeys: process.env.TRUSTED_KEY,
   callback: sealed,
   fetchKey: async (url: string) => Buffer.from(url),
+  bodyTimeoutMs: 1000,
   firstUse: async (nonce, expiresAt) => nonce.length > 0 && expiresAt.getTime() > 0,
 }
 const verifier = new CallbackVerifier(options)
@@ -57,6 +58,7 @@ async function uploaded(event: CallbackEvent): Promise<CallbackAnswer> {
     event.seal?.expiresAt,
     event.fields[0]?.kind,
     event.image.width,
+    Math.min(verifier.maxBody, verifier.bodyTimeoutMs),
   )
   if (event.size === 0) {
     return failure()
@@ -77,7 +79,7 @@ export async function byHand(request: Request): Promise<VerificationReason | und
   }
 }
 
-const shared: ReceiveOptions<unknown> = { bodyTimeoutMs: 1000, log: (error) => console.warn(error.message) }
+const shared: ReceiveOptions<unknown> = { log: (error) => console.warn(error.message) }
 const any: CallbackHandler<unknown> = (event) => ({ key: event.key })
 
 createServer(forHttp(verifier, any, shared))
