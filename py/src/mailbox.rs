@@ -65,8 +65,8 @@ impl Mailbox {
         Ok(Mailbox { shared: Arc::new(Shared { inside: Mutex::new(inside), answers }) })
     }
 
-    /// One of them can be read from while there is something to collect. They are the mailbox's: neither to be
-    /// read from nor to be closed.
+    /// One of them can be read from while there is something to collect. They are the mailbox's: neither
+    /// to be read from nor to be closed.
     fn descriptors(&self) -> Vec<i32> {
         let answers = self
             .shared
