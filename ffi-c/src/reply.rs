@@ -17,26 +17,42 @@ use crate::text::{c_string, give_number, lend, osscb_bytes};
 #[derive(Debug)]
 pub struct osscb_reply {
     reply: CallbackReply,
+    // Made when they are asked for, which most never are.
     text: OnceLock<CString>,
-    content_type: Option<CString>,
-    etag: Option<CString>,
-    version_id: Option<CString>,
-    request_id: Option<CString>,
+    content_type: Lent,
+    etag: Lent,
+    version_id: Lent,
+    request_id: Lent,
     _live: Live,
 }
+
+type Lent = OnceLock<Option<CString>>;
 
 impl osscb_reply {
     pub(crate) fn new(reply: CallbackReply) -> osscb_reply {
         osscb_reply {
-            text: OnceLock::new(),
-            content_type: reply.content_type().map(c_string),
-            etag: reply.etag().map(c_string),
-            version_id: reply.version_id().map(c_string),
-            request_id: reply.request_id().map(c_string),
             reply,
+            text: OnceLock::new(),
+            content_type: Lent::new(),
+            etag: Lent::new(),
+            version_id: Lent::new(),
+            request_id: Lent::new(),
             _live: Live::new(),
         }
     }
+}
+
+/// # Safety
+/// `reply` is NULL or a live handle.
+unsafe fn lent(
+    reply: *const osscb_reply,
+    place: impl Fn(&osscb_reply) -> &Lent,
+    text: impl Fn(&CallbackReply) -> Option<&str>,
+) -> *const c_char {
+    let look =
+        |reply: &osscb_reply| lend(place(reply).get_or_init(|| text(&reply.reply).map(c_string)).as_ref());
+    // SAFETY: the caller's promise.
+    unsafe { read(reply, std::ptr::null(), look) }
 }
 
 /// The callback body: what the application server answered, byte for byte. It may hold anything.
@@ -88,28 +104,28 @@ pub unsafe extern "C" fn osscb_reply_json(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_reply_content_type(reply: *const osscb_reply) -> *const c_char {
     // SAFETY: NULL or a live handle.
-    unsafe { read(reply, std::ptr::null(), |reply| lend(reply.content_type.as_ref())) }
+    unsafe { lent(reply, |reply| &reply.content_type, CallbackReply::content_type) }
 }
 
 /// ETag of the object, without quotes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_reply_etag(reply: *const osscb_reply) -> *const c_char {
     // SAFETY: NULL or a live handle.
-    unsafe { read(reply, std::ptr::null(), |reply| lend(reply.etag.as_ref())) }
+    unsafe { lent(reply, |reply| &reply.etag, CallbackReply::etag) }
 }
 
 /// Version of the object; NULL unless the bucket is versioned.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_reply_version_id(reply: *const osscb_reply) -> *const c_char {
     // SAFETY: NULL or a live handle.
-    unsafe { read(reply, std::ptr::null(), |reply| lend(reply.version_id.as_ref())) }
+    unsafe { lent(reply, |reply| &reply.version_id, CallbackReply::version_id) }
 }
 
 /// OSS's id of the request: quote it to Alibaba Cloud's support.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_reply_request_id(reply: *const osscb_reply) -> *const c_char {
     // SAFETY: NULL or a live handle.
-    unsafe { read(reply, std::ptr::null(), |reply| lend(reply.request_id.as_ref())) }
+    unsafe { lent(reply, |reply| &reply.request_id, CallbackReply::request_id) }
 }
 
 /// CRC-64 of the object, which was compared with that of the data sent. Returns false, and leaves
