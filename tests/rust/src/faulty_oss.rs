@@ -32,6 +32,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use oss_callback::checksum::crc64;
+use oss_callback::{Callback, Client};
 
 use crate::http::{Request, Server, Then, answer};
 
@@ -62,6 +63,23 @@ struct Stored {
     length: usize,
     crc64: u64,
     at: SystemTime,
+}
+
+/// One of its own, and a client of it that tries a request twice.
+///
+/// # Panics
+/// If there is no port left.
+pub fn with_client() -> (Server, Client, Callback) {
+    let server = start().unwrap();
+    let client = Client::builder()
+        .endpoint(server.url())
+        .region("cn-hangzhou")
+        .access_key_id("id")
+        .access_key_secret("secret")
+        .retries(1)
+        .build()
+        .unwrap();
+    (server, client, Callback::builder("http://app.example.com/cb").build().unwrap())
 }
 
 /// Starts it on a free loopback port.

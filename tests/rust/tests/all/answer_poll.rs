@@ -10,7 +10,6 @@ use oss_callback::{
 };
 use oss_callback_tests::app_server::AppServer;
 use oss_callback_tests::faulty_oss;
-use oss_callback_tests::http::Server;
 use oss_callback_tests::rig::{BUCKET, Rig};
 use rustix::event::{PollFd, PollFlags};
 use rustix::time::Timespec;
@@ -74,19 +73,6 @@ impl Loop {
     }
 }
 
-fn faulty() -> (Server, Client, Callback) {
-    let server = faulty_oss::start().unwrap();
-    let client = Client::builder()
-        .endpoint(server.url())
-        .region("cn-hangzhou")
-        .access_key_id("id")
-        .access_key_secret("secret")
-        .retries(1)
-        .build()
-        .unwrap();
-    (server, client, Callback::builder("http://app.example.com/cb").build().unwrap())
-}
-
 #[test]
 fn on_kept_connections_all_is_done_by_the_loops_own_thread() {
     let rig = Rig::start();
@@ -108,7 +94,7 @@ fn on_kept_connections_all_is_done_by_the_loops_own_thread() {
 
 #[test]
 fn every_kind_of_answer_comes_out_as_by_a_blocking_call() {
-    let (_server, client, callback) = faulty();
+    let (_server, client, callback) = faulty_oss::with_client();
     let mut ours = Loop::new();
     ours.warm(&client, &callback, 1);
     for kind in [
@@ -160,7 +146,7 @@ fn a_large_answer_is_read_by_turns() {
 
 #[test]
 fn a_time_that_is_over_ends_a_call_and_no_other() {
-    let (_server, client, callback) = faulty();
+    let (_server, client, callback) = faulty_oss::with_client();
     let mut ours = Loop::new();
     ours.warm(&client, &callback, 3);
     let limited = |key: &str, millis| {
@@ -184,7 +170,7 @@ fn a_time_that_is_over_ends_a_call_and_no_other() {
 
 #[test]
 fn a_cancellation_by_another_thread_rings() {
-    let (_server, client, callback) = faulty();
+    let (_server, client, callback) = faulty_oss::with_client();
     let mut ours = Loop::new();
     ours.warm(&client, &callback, 2);
     let cancel = Cancel::new();
@@ -207,7 +193,7 @@ fn a_cancellation_by_another_thread_rings() {
 
 #[test]
 fn the_loop_is_never_held_up() {
-    let (server, client, callback) = faulty();
+    let (server, client, callback) = faulty_oss::with_client();
     let mut ours = Loop::new();
     ours.warm(&client, &callback, 1);
     let start = Instant::now();
@@ -277,7 +263,7 @@ fn calls_keep_their_client_and_end_with_the_poll() {
 
 #[test]
 fn a_panic_of_one_takes_no_answer_from_the_others() {
-    let (_server, client, callback) = faulty();
+    let (_server, client, callback) = faulty_oss::with_client();
     let mut ours = Loop::new();
     ours.warm(&client, &callback, 3);
     let request = PutRequest::new(BUCKET, "hang/panics", b"x", &callback)
@@ -290,7 +276,7 @@ fn a_panic_of_one_takes_no_answer_from_the_others() {
 
 #[test]
 fn what_is_refused_is_told_at_once() {
-    let (_server, client, callback) = faulty();
+    let (_server, client, callback) = faulty_oss::with_client();
     let mut ours = Loop::new();
     ours.start(&client, "x", PutRequest::new("No Bucket", "k", b"x", &callback));
     let end = ours.told.try_recv().unwrap();

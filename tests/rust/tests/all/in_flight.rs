@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use oss_callback::{Callback, CallbackReply, Cancel, Client, ErrorKind, InFlight, PutRequest, Result, Step};
 use oss_callback_tests::app_server::AppServer;
 use oss_callback_tests::faulty_oss;
-use oss_callback_tests::http::Server;
 use oss_callback_tests::rig::{BUCKET, KEY, Rig};
 
 /// Comes back every millisecond; says how often it had to wait.
@@ -19,19 +18,6 @@ fn to_the_end(upload: &mut InFlight) -> (Result<CallbackReply>, usize) {
         }
     }
     panic!("it does not end");
-}
-
-fn faulty() -> (Server, Client, Callback) {
-    let server = faulty_oss::start().unwrap();
-    let client = Client::builder()
-        .endpoint(server.url())
-        .region("cn-hangzhou")
-        .access_key_id("id")
-        .access_key_secret("secret")
-        .retries(1)
-        .build()
-        .unwrap();
-    (server, client, Callback::builder("http://app.example.com/cb").build().unwrap())
 }
 
 fn begin(client: &Client, key: &str, callback: &Callback) -> InFlight {
@@ -63,7 +49,7 @@ fn the_caller_waits_for_the_callback_and_nothing_blocks() {
 
 #[test]
 fn every_kind_of_answer_comes_out_as_by_a_blocking_call() {
-    let (_server, client, callback) = faulty();
+    let (_server, client, callback) = faulty_oss::with_client();
     for kind in
         ["json", "text", "binary", "empty", "failed", "wrong-crc", "reset", "rubbish", "endless", "busy/1"]
     {
@@ -116,7 +102,7 @@ fn all_is_sent_before_the_caller_waits() {
 
 #[test]
 fn a_time_that_is_over_and_a_cancellation_end_it() {
-    let (server, client, callback) = faulty();
+    let (server, client, callback) = faulty_oss::with_client();
     let options = oss_callback::PutOptions::default().timeout(Duration::from_millis(200));
     let request = PutRequest::new(BUCKET, "hang/a", b"x", &callback);
     let mut upload = client.begin(request.clone().options(options)).unwrap();
@@ -176,14 +162,14 @@ fn a_connection_serves_one_after_the_other_and_keeps_what_is_attached_until_it_c
 
 #[test]
 fn wrong_arguments_are_refused_before_it_begins() {
-    let (_server, client, callback) = faulty();
+    let (_server, client, callback) = faulty_oss::with_client();
     let error = client.begin(PutRequest::new(BUCKET, "", b"x", &callback)).unwrap_err();
     assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some("key")));
 }
 
 #[test]
 fn it_may_be_moved_in_asynchronous_code() {
-    let (_server, client, callback) = faulty();
+    let (_server, client, callback) = faulty_oss::with_client();
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
         let mut upload = begin(&client, "json/a", &callback);
         assert!(to_the_end(&mut upload).0.is_ok());
