@@ -154,6 +154,9 @@ pub const WORKLOADS: &[Workload] = &[
             pair("c", "rust", 0.95, 0.98),
             pair("go", "rust", 0.85, 0.95),
             pair("go", "go-oss_v2", 0.0, 0.0),
+            // What is the most that there is to be had.
+            pair("raw", "oss2", 0.0, 0.0),
+            pair("raw", "ali-oss", 0.0, 0.0),
         ],
         ..BASE
     },
