@@ -11,7 +11,7 @@ use pyo3::types::PyTuple;
 use crate::errors::{bug, wrong_type};
 use crate::gate::{self, Inside};
 use crate::handles::Live;
-use crate::mailbox::{Address, Answers};
+use crate::mailbox::{Address, Answers, WeakAnswers};
 use crate::usercode::UserCode;
 
 /// Asks whether to stop.
@@ -118,7 +118,8 @@ impl Cancel {
 #[pyclass(frozen, module = "oss_callback._native")]
 pub(crate) struct Call {
     cancel: oss_callback::Cancel,
-    answers: Option<Answers>,
+    /// Weak, as what waits there holds who waits for this.
+    answers: Option<WeakAnswers>,
     _live: Live,
 }
 
@@ -127,15 +128,15 @@ impl Call {
     /// Ends the call, if it is still under way, with an error of kind `cancelled`.
     fn cancel(&self) {
         self.cancel.cancel();
-        if let Some(answers) = &self.answers {
+        if let Some(answers) = self.answers.as_ref().and_then(WeakAnswers::upgrade) {
             answers.turn();
         }
     }
 }
 
 impl Call {
-    pub fn new(cancel: oss_callback::Cancel, answers: Option<Answers>) -> Call {
-        Call { cancel, answers, _live: Live::new() }
+    pub fn new(cancel: oss_callback::Cancel, answers: Option<&Answers>) -> Call {
+        Call { cancel, answers: answers.map(Answers::downgrade), _live: Live::new() }
     }
 }
 
@@ -162,14 +163,6 @@ impl Settle {
             Err(_) => Way::Function(settle.clone().unbind()),
         };
         Ok(Settle { way: Some(way), user })
-    }
-
-    /// Where the loop that is to be told waits for answers itself.
-    pub fn answers(&self) -> Option<Answers> {
-        match &self.way {
-            Some(Way::Mailbox(address)) => Some(address.answers()),
-            _ => None,
-        }
     }
 
     pub fn with<T, P>(mut self, outcome: Result<T>, python: impl FnOnce(Python<'_>, T) -> P + Send + 'static)

@@ -9,6 +9,7 @@ use pyo3::types::PyDict;
 use crate::call::{Call, Cancel, Settle, wait};
 use crate::errors::{invalid, raised, wrong_type};
 use crate::handles::Live;
+use crate::mailbox::Answers;
 use crate::progress;
 use crate::receive::{self, Confirmation};
 use crate::reply::CallbackReply;
@@ -112,14 +113,13 @@ impl NativeClient {
         let (user, cancel) = (self.user_code(), oss_callback::Cancel::new());
         let request = put_request(&bucket, &key, &data, &callback, &options, length, &user)?;
         let (request, client) = (request.cancel(&cancel), self.open(py)?);
-        let settle = Settle::new(&settle, user)?;
-        let answers = settle.answers();
+        let (answers, settle) = (Answers::of(&settle), Settle::new(&settle, user)?);
         let done = move |outcome| settle.with(outcome, |py, reply| CallbackReply::from_core(py, &reply));
         py.detach(|| match &answers {
             Some(answers) => answers.start(&client, request, done),
             None => client.start(request, done),
         });
-        Ok(Call::new(cancel, answers))
+        Ok(Call::new(cancel, answers.as_ref()))
     }
 
     /// Uploads in as many requests as it takes, and waits for the callback's answer. `progress` is called

@@ -3,10 +3,11 @@
 //! up only every few milliseconds.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 use oss_callback::{AnswerPoll, Bell, CallbackReply, Client, PutRequest};
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 use crate::errors::bug;
 
@@ -19,13 +20,8 @@ type Letter = (Py<PyAny>, Option<Py<PyAny>>, Option<PyErr>);
 /// What the calls of one event loop came to.
 #[pyclass(frozen, module = "oss_callback._native")]
 pub(crate) struct Mailbox {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    inside: Mutex<Inside>,
-    /// Answers that the loop waits for itself, where the system lets it. The loop's thread alone comes here.
-    answers: Option<Mutex<AnswerPoll>>,
+    inside: Arc<Mutex<Inside>>,
+    answers: Option<Answers>,
 }
 
 struct Inside {
@@ -35,20 +31,8 @@ struct Inside {
     attended: bool,
 }
 
-impl Shared {
-    fn locked(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Goes on with the calls whose answers have come.
-    fn turn(&self) {
-        match self.answers.as_ref().map(Mutex::try_lock) {
-            Some(Ok(mut answers)) => answers.turn(),
-            Some(Err(TryLockError::Poisoned(broken))) => broken.into_inner().turn(),
-            // Somebody is there, or there is nothing.
-            Some(Err(TryLockError::WouldBlock)) | None => {}
-        }
-    }
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[pymethods]
@@ -58,30 +42,28 @@ impl Mailbox {
     fn new() -> PyResult<Mailbox> {
         let inside = Inside { letters: Vec::new(), bell: Bell::new()?, attended: false };
         let answers = match AnswerPoll::new() {
-            Ok(answers) => Some(Mutex::new(answers)),
+            Ok(poll) => Some(Answers(Arc::new(Mutex::new(poll)))),
             Err(error) if error.kind() == std::io::ErrorKind::Unsupported => None,
             Err(error) => return Err(error.into()),
         };
-        Ok(Mailbox { shared: Arc::new(Shared { inside: Mutex::new(inside), answers }) })
+        Ok(Mailbox { inside: Arc::new(Mutex::new(inside)), answers })
     }
 
     /// One of them can be read from while there is something to collect. They are the mailbox's: neither
     /// to be read from nor to be closed.
     fn descriptors(&self) -> Vec<i32> {
-        let answers = self
-            .shared
-            .answers
-            .as_ref()
-            .map(|answers| answers.lock().unwrap_or_else(PoisonError::into_inner).descriptor());
-        [Some(self.shared.locked().bell.descriptor()), answers].into_iter().flatten().collect()
+        let answers = self.answers.as_ref().map(|answers| locked(&answers.0).descriptor());
+        [Some(locked(&self.inside).bell.descriptor()), answers].into_iter().flatten().collect()
     }
 
     /// What has come: each with what stands for its call, a value or None, and an exception or None.
     fn collect(&self, py: Python<'_>) -> Vec<Letter> {
-        self.shared.locked().attended = true;
-        self.shared.turn();
+        locked(&self.inside).attended = true;
+        if let Some(answers) = &self.answers {
+            answers.turn();
+        }
         let letters = {
-            let mut inside = self.shared.locked();
+            let mut inside = locked(&self.inside);
             inside.attended = false;
             inside.bell.hush();
             std::mem::take(&mut inside.letters)
@@ -98,53 +80,68 @@ impl Mailbox {
     }
 }
 
-/// Where the outcome of one call goes.
+/// Where the outcome of one call goes. It does not hold the calls that wait, of which it may be a part.
 pub(crate) struct Address {
-    shared: Arc<Shared>,
+    inside: Arc<Mutex<Inside>>,
     call: Py<PyAny>,
 }
 
 impl Address {
     pub fn new(mailbox: &Bound<'_, PyAny>, call: Bound<'_, PyAny>) -> PyResult<Address> {
         let mailbox = mailbox.cast::<Mailbox>()?;
-        Ok(Address { shared: Arc::clone(&mailbox.get().shared), call: call.unbind() })
+        Ok(Address { inside: Arc::clone(&mailbox.get().inside), call: call.unbind() })
     }
 
     pub fn post(self, outcome: Outcome) {
-        let mut inside = self.shared.locked();
+        let mut inside = locked(&self.inside);
         inside.letters.push((self.call, outcome));
         if !inside.attended {
             inside.bell.ring();
         }
     }
-
-    pub fn answers(&self) -> Answers {
-        Answers(Arc::clone(&self.shared))
-    }
 }
 
-/// The calls of one event loop that wait for their answers.
-#[derive(Clone)]
-pub(crate) struct Answers(Arc<Shared>);
+/// The calls of one event loop that wait for their answers in it. The loop's thread alone comes here.
+pub(crate) struct Answers(Arc<Mutex<AnswerPoll>>);
+
+/// The same for what those calls hold themselves.
+pub(crate) struct WeakAnswers(Weak<Mutex<AnswerPoll>>);
 
 impl Answers {
-    /// Starts an upload in one request, whose answer the loop waits for, where it can.
+    /// Of the mailbox in `settle`, if there is one, and its loop can wait for answers.
+    pub fn of(settle: &Bound<'_, PyAny>) -> Option<Answers> {
+        let mailbox = settle.cast::<PyTuple>().ok()?.get_item(0).ok()?;
+        let answers = mailbox.cast::<Mailbox>().ok()?.get().answers.as_ref()?;
+        Some(Answers(Arc::clone(&answers.0)))
+    }
+
+    pub fn downgrade(&self) -> WeakAnswers {
+        WeakAnswers(Arc::downgrade(&self.0))
+    }
+
+    /// Starts an upload in one request, whose answer the loop waits for.
     pub fn start(
         &self,
         client: &Client,
         request: PutRequest,
         done: impl FnOnce(oss_callback::Result<CallbackReply>) + Send + 'static,
     ) {
-        match &self.0.answers {
-            Some(answers) => {
-                answers.lock().unwrap_or_else(PoisonError::into_inner).start(client, request, done)
-            }
-            None => client.start(request, done),
-        }
+        locked(&self.0).start(client, request, done);
     }
 
-    /// Has what was cancelled end now, should the loop not go round again.
+    /// Goes on with the calls whose answers have come, or that were cancelled.
     pub fn turn(&self) {
-        self.0.turn();
+        match self.0.try_lock() {
+            Ok(mut poll) => poll.turn(),
+            Err(TryLockError::Poisoned(broken)) => broken.into_inner().turn(),
+            // Somebody is there.
+            Err(TryLockError::WouldBlock) => {}
+        }
+    }
+}
+
+impl WeakAnswers {
+    pub fn upgrade(&self) -> Option<Answers> {
+        self.0.upgrade().map(Answers)
     }
 }

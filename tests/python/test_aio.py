@@ -94,6 +94,31 @@ def test_small_calls_on_kept_connections_take_no_thread(bed: Bed) -> None:
     run(main())
 
 
+def test_a_loop_that_is_closed_during_a_call_leaves_nothing(bed: Bed) -> None:
+    client = bed.aio_client()
+    callback = bed.callback("/delay/300")
+    before = handles_at_rest()
+
+    def abandon() -> None:
+        loop = asyncio.new_event_loop()
+
+        async def start() -> None:
+            await client.put_object_with_callback(BUCKET, "first", b"data", callback)
+            loop.left = loop.create_task(  # type: ignore[attr-defined]
+                client.put_object_with_callback(BUCKET, "left", b"data", callback)
+            )
+            await asyncio.sleep(0.05)
+
+        loop.run_until_complete(start())
+        loop.close()
+        loop.left._log_destroy_pending = False  # type: ignore[attr-defined]
+
+    abandon()
+    # Another loop finds it closed.
+    run(client.put_object_with_callback(BUCKET, "next", b"data", callback))
+    assert handles_at_rest(before) <= before
+
+
 def test_a_loop_that_stops_gives_up_what_was_cancelled(bed: Bed) -> None:
     async def main() -> None:
         client = bed.aio_client()
