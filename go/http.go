@@ -124,9 +124,7 @@ func (v *CallbackVerifier) read(r *http.Request) ([]byte, error) {
 
 // readInTime has the server end the reading when the time is over: a deadline that is set beforehand would take
 // the place of an earlier one of the server's.
-func (v *CallbackVerifier) readInTime(
-	w http.ResponseWriter, r *http.Request,
-) ([]byte, error) {
+func (v *CallbackVerifier) readInTime(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if v == nil {
 		return nil, isNil("verifier")
 	}

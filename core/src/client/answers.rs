@@ -6,7 +6,6 @@ use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Context;
 use std::time::{Duration, Instant};
 
@@ -32,8 +31,8 @@ pub(super) struct Answers {
     process: u32,
     /// By their numbers.
     calls: Vec<Option<Waiting>>,
-    count: usize,
-    aside: Arc<AtomicUsize>,
+    /// Held by each call that a thread of its own finishes.
+    aside: Arc<()>,
     pace: Pace,
 }
 
@@ -71,29 +70,12 @@ impl Pace {
     }
 }
 
-/// One of the calls that are on threads of their own.
-struct Aside(Arc<AtomicUsize>);
-
-impl Aside {
-    fn new(count: &Arc<AtomicUsize>) -> Aside {
-        count.fetch_add(1, Ordering::Relaxed);
-        Aside(Arc::clone(count))
-    }
-}
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Answers {
     pub fn new() -> io::Result<Answers> {
         Ok(Answers {
             watch: Watch::new()?,
             process: std::process::id(),
             calls: Vec::new(),
-            count: 0,
             aside: Arc::default(),
             pace: Pace::new(),
         })
@@ -114,9 +96,9 @@ impl Answers {
         done: impl FnOnce(Result<CallbackReply>) + Send + 'static,
     ) {
         self.pace.another();
-        if !self.takes(client, &request) {
+        let Some(number) = self.free_number().filter(|_| self.takes(client, &request)) else {
             return client.start(request, done);
-        }
+        };
         let cancel = request.cancel.clone();
         let mut call = match client.begin(request) {
             Ok(call) => call,
@@ -127,19 +109,24 @@ impl Answers {
             Step::Busy => self.set_aside(call, Box::new(done)),
             Step::AwaitsAnswer(due) => {
                 let cancelled = cancel.map(|cancel| self.call_when(cancel));
-                let free = self.calls.iter().position(Option::is_none).unwrap_or(self.calls.len());
-                if free == self.calls.len() {
+                if number == self.calls.len() {
                     self.calls.push(None);
                 }
-                self.keep(free, Waiting { call, done: Box::new(done), due, _cancelled: cancelled });
+                self.keep(number, Waiting { call, done: Box::new(done), due, _cancelled: cancelled });
             }
         }
     }
 
+    /// For one more call, if there may be one.
+    fn free_number(&self) -> Option<usize> {
+        let free = self.calls.iter().position(Option::is_none).unwrap_or(self.calls.len());
+        (free < CALLS_MAX).then_some(free)
+    }
+
     fn takes(&self, client: &Client, request: &PutRequest) -> bool {
         !self.pace.is_fast
-            && self.count < CALLS_MAX
-            && self.aside.load(Ordering::Relaxed) < ASIDE_MAX
+            // One is ours.
+            && Arc::strong_count(&self.aside) <= ASIDE_MAX
             && request.in_memory().is_some_and(|length| length <= DATA_BYTES_MAX)
             && client.inner.engines.keeps_connections()
             && self.process == std::process::id()
@@ -171,7 +158,6 @@ impl Answers {
 
     fn go_on(&mut self, number: usize) {
         let Some(mut waiting) = self.calls.get_mut(number).and_then(Option::take) else { return };
-        self.count -= 1;
         match waiting.call.advance_promptly() {
             Step::Ended(outcome) => (waiting.done)(outcome),
             Step::Busy => self.set_aside(waiting.call, waiting.done),
@@ -186,7 +172,6 @@ impl Answers {
             && self.watch.call_by(waiting.due).is_ok();
         if is_watched {
             self.calls[number] = Some(waiting);
-            self.count += 1;
         } else {
             self.set_aside(waiting.call, waiting.done);
         }
@@ -194,7 +179,7 @@ impl Answers {
 
     /// Has a thread of its own finish a call: there is something to do that takes a while.
     fn set_aside(&self, call: InFlight, done: Done) {
-        let aside = Aside::new(&self.aside);
+        let aside = Arc::clone(&self.aside);
         let (hand_over, taken) = std::sync::mpsc::sync_channel::<(InFlight, Done)>(1);
         let thread = std::thread::Builder::new().name("oss-callback-call".to_owned());
         let started = thread.spawn(move || {
