@@ -32,7 +32,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use oss_callback::checksum::crc64;
-use oss_callback::{Callback, Client};
+use oss_callback::{Callback, CallbackReply, Client, Result};
 
 use crate::http::{Request, Server, Then, answer};
 
@@ -80,6 +80,24 @@ pub fn with_client() -> (Server, Client, Callback) {
         .build()
         .unwrap();
     (server, client, Callback::builder("http://app.example.com/cb").build().unwrap())
+}
+
+/// Two ways of the same upload have come to the same.
+///
+/// # Panics
+/// If they have not.
+pub fn assert_same(expected: &Result<CallbackReply>, other: &Result<CallbackReply>, kind: &str) {
+    match (expected, other) {
+        (Ok(expected), Ok(reply)) => {
+            assert_eq!((expected.body(), expected.etag()), (reply.body(), reply.etag()), "{kind}")
+        }
+        (Err(expected), Err(error)) => assert_eq!(
+            (expected.kind(), expected.message(), expected.hint()),
+            (error.kind(), error.message(), error.hint()),
+            "{kind}"
+        ),
+        _ => panic!("{kind}: {expected:?}, but {other:?}"),
+    }
 }
 
 /// Starts it on a free loopback port.
