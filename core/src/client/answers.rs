@@ -46,7 +46,7 @@ struct Waiting {
 }
 
 /// Whether calls come faster than one thread should serve them beside what else it has to do: half of its time
-/// would go into them. It is said anew after so many.
+/// would go into them. It is so once that many have come within [`Pace::TIME`], and no longer than they do.
 struct Pace {
     since: Instant,
     calls: u32,
@@ -55,17 +55,19 @@ struct Pace {
 
 impl Pace {
     const CALLS: u32 = 64;
-    const FAST: Duration = Duration::from_micros(100);
+    const TIME: Duration = Duration::from_micros(6_400);
 
-    fn new() -> Pace {
-        Pace { since: Instant::now(), calls: 0, is_fast: false }
+    fn new(now: Instant) -> Pace {
+        Pace { since: now, calls: 0, is_fast: false }
     }
 
-    fn another(&mut self) {
+    fn another(&mut self, now: Instant) {
+        if now - self.since >= Pace::TIME {
+            *self = Pace::new(now);
+        }
         self.calls += 1;
         if self.calls == Pace::CALLS {
-            let now = Instant::now();
-            *self = Pace { since: now, calls: 0, is_fast: now - self.since < Pace::FAST * Pace::CALLS };
+            *self = Pace { is_fast: true, ..Pace::new(now) };
         }
     }
 }
@@ -77,7 +79,7 @@ impl Answers {
             process: std::process::id(),
             calls: Vec::new(),
             aside: Arc::default(),
-            pace: Pace::new(),
+            pace: Pace::new(Instant::now()),
         })
     }
 
@@ -95,7 +97,7 @@ impl Answers {
         request: PutRequest,
         done: impl FnOnce(Result<CallbackReply>) + Send + 'static,
     ) {
-        self.pace.another();
+        self.pace.another(Instant::now());
         let Some(number) = self.free_number().filter(|_| self.takes(client, &request)) else {
             return client.start(request, done);
         };
@@ -206,5 +208,28 @@ impl Drop for Answers {
             // The parent's, whose sockets and engines must not be touched.
             std::mem::forget(std::mem::take(&mut self.calls));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_fast_while_they_come_fast() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        let mut take = |count: u32, from: Duration, apart: Duration| {
+            for number in 0..count {
+                pace.another(start + from + apart * number);
+            }
+            pace.is_fast
+        };
+        let micros = Duration::from_micros;
+        assert!(!take(63, micros(0), micros(1)), "too few to tell");
+        assert!(!take(200, micros(100_000), micros(110)), "9,000 in a second");
+        assert!(take(64, micros(200_000), micros(50)), "20,000 in a second");
+        assert!(take(200, micros(203_200), micros(50)), "as fast as before");
+        assert!(!take(1, micros(300_000), micros(0)), "a burst is over when no more come");
     }
 }
