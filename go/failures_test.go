@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -186,4 +187,25 @@ func cancelEndsTheCallPromptly(t *testing.T, among func(*osscallback.Client)) {
 	if err := put(ctx, "json/a"); err != nil {
 		t.Errorf("the client works on: %v", err)
 	}
+}
+
+func TestLogIsAskedForByTheEnvironment(t *testing.T) {
+	log := func(level string) string {
+		child := exec.Command(os.Args[0], "-test.run=^(TestReplyComesBack|TestFailedCallbackSaysTheObjectIsStored)$")
+		// Its testbed is this one.
+		child.Env = append(os.Environ(), "OSS_CALLBACK_TESTBED=", "OSS_CALLBACK_LOG="+level)
+		var lines strings.Builder
+		child.Stderr = &lines
+		if err := child.Run(); err != nil {
+			t.Fatalf("%v\n%s", err, lines.String())
+		}
+		if strings.Contains(lines.String(), at(t, "OSS_ACCESS_KEY_SECRET")) {
+			t.Error("the secret is shown")
+		}
+		return lines.String()
+	}
+	equal(t, "lines unasked", log(""), "")
+	lines := log("debug")
+	has(t, "an upload", lines, ": uploaded bucket=\"examplebucket\" key=\"a.txt\"")
+	has(t, "a failed callback", lines, ": not uploaded bucket=\"examplebucket\" key=\"a.txt\"")
 }

@@ -60,7 +60,9 @@ fn cli() -> Command {
 }
 
 fn main() -> ExitCode {
-    Warnings::install();
+    if !oss_callback::log_by_environment() {
+        Warnings::install();
+    }
     let matches = match cli().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return refuse(&error),

@@ -13,6 +13,7 @@ mod encode;
 mod endpoint;
 mod engine;
 mod error;
+mod log_lines;
 mod options;
 pub mod receive;
 mod retry;
@@ -32,6 +33,7 @@ pub use credentials::{AssumeRole, Credentials, CredentialsProvider, Secret};
 pub use endpoint::{Endpoint, Target};
 pub use engine::Cancel;
 pub use error::{CallbackCause, ERROR_FACTS, Error, ErrorKind, FactValue, Result, VerificationReason};
+pub use log_lines::log_by_environment;
 pub use options::{
     Addressing, BodyType, CallbackBuilder, CallbackPlacement, CallbackRetry, ClientBuilder,
     CredentialsSource, Network, ObjectAcl, OptionInfo, OptionType, OptionValue, PutOptions,

@@ -38,6 +38,7 @@ pub unsafe extern "C" fn osscb_client_new(
 ) -> osscb_status {
     let body = || {
         let out = Out::new(client, "client")?;
+        oss_callback_core::log_by_environment();
         // SAFETY: NULL or a live handle.
         let client = unsafe { built(options) }?.build()?;
         let endpoint = c_string(&client.endpoint().to_string());

@@ -45,6 +45,7 @@ pub fn client_new(
     provider: Option<f64>,
 ) -> Outcome<External<NativeClient>> {
     guard(|| {
+        oss_callback::log_by_environment();
         let mut builder = ClientBuilder::default();
         if let Some(number) = provider {
             builder = builder.credentials_provider(Provider(channel.listener(number)));

@@ -50,6 +50,7 @@ impl NativeClient {
         options: Bound<'_, PyDict>,
         credentials_provider: Option<Bound<'_, PyAny>>,
     ) -> PyResult<NativeClient> {
+        oss_callback::log_by_environment();
         let mut builder = ClientBuilder::default();
         options::apply(&options, ClientBuilder::OPTIONS, |name, value| builder.set(name, value))?;
         let failure = credentials::Failure::default();

@@ -3,6 +3,8 @@
 #include "scenarios.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -68,6 +70,54 @@ static void parallel_calls_share_one_client(void) {
     CHECK(now_ms() - begun < 400 * CALLS / 2);
     osscb_callback_free(callback);
     osscb_client_free(client);
+}
+
+/* What the library writes to standard error while it uploads in a process with OSS_CALLBACK_LOG. */
+static void logged_uploads(const char *level, char *shown, size_t size) {
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        close(ends[0]);
+        setenv("OSS_CALLBACK_LOG", level, 1);
+        osscb_client *client = client_of(NULL);
+        const char *paths[] = {"/ok", "/status/500"};
+        for (int i = 0; i < 2; i++) {
+            osscb_callback *callback = callback_to(paths[i], NULL);
+            char key[32];
+            snprintf(key, sizeof key, "log%s", paths[i]);
+            outcome out = put_text(client, key, callback);
+            release(&out);
+            osscb_callback_free(callback);
+        }
+        osscb_client_free(client);
+        _exit(0);
+    }
+    close(ends[1]);
+    size_t length = 0;
+    ssize_t count;
+    while (length < size - 1 && (count = read(ends[0], shown + length, size - 1 - length)) > 0) {
+        length += (size_t)count;
+    }
+    shown[length] = '\0';
+    close(ends[0]);
+    int status = -1;
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK(strstr(shown, testbed("OSS_ACCESS_KEY_SECRET")) == NULL);
+}
+
+static void log_is_asked_for_by_the_environment(void) {
+    char shown[8192] = "";
+    logged_uploads("", shown, sizeof shown);
+    CHECK_TEXT(shown, "");
+    logged_uploads("debug", shown, sizeof shown);
+    const char *uploaded = strstr(shown, ": uploaded ");
+    REQUIRE(uploaded != NULL && strstr(uploaded, "log/ok") != NULL);
+    const char *failed = strstr(uploaded, ": not uploaded ");
+    CHECK(failed != NULL && strstr(failed, "log/status/500") != NULL);
 }
 
 static void works_after_fork(void) {
@@ -166,6 +216,7 @@ static void handles_are_freed(void) {
 const test life_tests[] = {
     TEST(cancel_ends_the_call_promptly),
     TEST(parallel_calls_share_one_client),
+    TEST(log_is_asked_for_by_the_environment),
     TEST(works_after_fork),
     TEST(handles_are_freed),
 };

@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { getEventListeners, once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
@@ -251,6 +252,30 @@ test('a_worker_can_be_terminated_while_a_call_is_under_way', async () => {
   }
   await new Promise((resolve) => setTimeout(resolve, 300))
   assert.equal((await put(client(), 'after', callback())).text, '{"Status":"OK"}')
+})
+
+test('log_is_asked_for_by_the_environment', async () => {
+  const face = new URL('../../node/index.mjs', import.meta.url)
+  const code = `
+    import { Callback, Client } from ${JSON.stringify(face.href)}
+    const client = new Client()
+    for (const path of ['/ok', '/status/500']) {
+      const asked = new Callback(process.env.APP_URL + path)
+      await client.putObjectWithCallback('examplebucket', 'log' + path, Buffer.from('data'), asked).catch(() => {})
+    }`
+  const lines = async (level) => {
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', code], {
+      stdio: ['ignore', 'inherit', 'pipe'],
+      env: { ...process.env, OSS_CALLBACK_LOG: level },
+    })
+    const shown = await text(child.stderr)
+    assert.ok(!shown.includes(at.OSS_ACCESS_KEY_SECRET))
+    return shown.split('\n').filter(Boolean)
+  }
+  assert.deepEqual(await lines(''), [])
+  const uploads = (await lines('debug')).filter((line) => line.includes('uploaded'))
+  assert.match(uploads[0], /: uploaded .*log\/ok/)
+  assert.match(uploads[1], /: not uploaded .*log\/status\/500/)
 })
 
 function program(code) {

@@ -46,6 +46,32 @@ def start(code: str) -> subprocess.Popen[str]:
     )
 
 
+def test_log_is_asked_for_by_the_environment(testbed: dict[str, str]) -> None:
+    code = """
+        import os
+        from oss_callback import Callback, CallbackFailedError, Client
+        with Client() as client:
+            for path in ["/ok", "/status/500"]:
+                try:
+                    callback = Callback(os.environ["APP_URL"] + path)
+                    client.put_object_with_callback("examplebucket", "log" + path, b"data", callback)
+                except CallbackFailedError:
+                    pass
+    """
+
+    def lines(level: str) -> list[str]:
+        command = [sys.executable, "-c", textwrap.dedent(code)]
+        environment = {**os.environ, **testbed, "OSS_CALLBACK_LOG": level}
+        shown = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=True)
+        assert testbed["OSS_ACCESS_KEY_SECRET"] not in shown.stderr
+        return shown.stderr.splitlines()
+
+    assert lines("") == []
+    uploads = [line for line in lines("debug") if "uploaded" in line]
+    assert ["uploaded" in uploads[0], "log/ok" in uploads[0]] == [True, True]
+    assert ["not uploaded" in uploads[1], "log/status/500" in uploads[1]] == [True, True]
+
+
 @POSIX
 @pytest.mark.parametrize(
     "code",

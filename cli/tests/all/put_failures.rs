@@ -233,3 +233,16 @@ fn an_answer_that_cannot_be_printed_is_no_failed_upload() {
     assert_eq!(output.status.code(), Some(1));
     holds(&String::from_utf8_lossy(&output.stderr), &["standard output", "do not repeat it"]);
 }
+
+#[test]
+fn the_environment_asks_for_a_log() {
+    let (serve, app) = (Serve::start(&[]), Server::app("200 OK", "{}"));
+    let log = |level: &str| {
+        let mut command = serve.put(&[FILE, "oss://photos/k", "--callback-url", &app.url()]);
+        outcome(command.env("OSS_CALLBACK_LOG", level), 0).1
+    };
+    let (quiet, log) = (log("off"), log("debug"));
+    holds(&log, &["Z DEBUG oss_callback::client", ": uploaded bucket=\"photos\" key=\"k\""]);
+    assert!(!log.contains(serve.variable("OSS_ACCESS_KEY_SECRET")), "{log}");
+    assert!(!quiet.contains("DEBUG"), "{quiet}");
+}
