@@ -9,9 +9,12 @@
 mod background;
 mod stepped;
 
-use std::pin::pin;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -33,6 +36,8 @@ const IDLE_ENGINE_MAX: Duration = Duration::from_secs(50);
 
 /// How long the connections of a call that has ended in the background may take to let go of its data.
 const LET_GO: Duration = Duration::from_millis(20);
+
+const PANICKED: &str = "the call panicked";
 
 /// Makes the transport of a new engine.
 pub(crate) type MakeTransport = dyn Fn(Driven) -> Result<Arc<dyn Transport>> + Send + Sync;
@@ -233,7 +238,10 @@ impl Engines {
                         all.retain(|other| !Arc::ptr_eq(other, &driver));
                     }
                 };
-                let call = async move { until_cancelled(cancel.as_ref(), work).await };
+                let call = async move {
+                    let work = pin!(work);
+                    until_cancelled(cancel.as_ref(), caught(work)).await
+                };
                 background.start(load, call, done, afterwards);
             }
             Err(error) => done(Err(error)),
@@ -321,11 +329,18 @@ fn is_asynchronous() -> bool {
     Handle::try_current().is_ok()
 }
 
+/// A panic, in code of the user's that the call runs, as an error: whoever waits for the call must hear of its end.
+async fn caught<T>(mut work: Pin<&mut (impl Future<Output = Result<T>> + ?Sized)>) -> Result<T> {
+    let panicked = |_| Poll::Ready(Err(Error::new(ErrorKind::Bug, PANICKED)));
+    poll_fn(|context| catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))).unwrap_or_else(panicked))
+        .await
+}
+
 /// Does blocking work on another thread. The caller, which is asynchronous, blocks its executor either way;
 /// this keeps it from a panic.
 fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
     let done = std::thread::scope(|scope| scope.spawn(work).join());
-    done.map_err(|_| Error::new(ErrorKind::Bug, "the call panicked"))
+    done.map_err(|_| Error::new(ErrorKind::Bug, PANICKED))
 }
 
 pub(crate) fn runtime() -> Result<Runtime> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use super::{Cancel, Engine, Engines, aside, is_asynchronous, until_cancelled};
+use super::{Cancel, Engine, Engines, aside, caught, is_asynchronous, until_cancelled};
 use crate::body::Lease;
 use crate::error::Result;
 use crate::transport::{Awaited, Transport};
@@ -142,7 +142,7 @@ impl Engines {
         how: impl FnOnce(&Engine, Pin<&mut (dyn Future<Output = Result<T>> + Send)>) -> R + Send,
     ) -> Option<Result<R>> {
         let (work, engine) = (call.work.as_mut()?, call.engine.as_ref()?);
-        let work = until_cancelled(call.cancel.as_ref(), work.as_mut());
+        let work = until_cancelled(call.cancel.as_ref(), caught(work.as_mut()));
         Some(match is_asynchronous() {
             true => aside(|| how(engine, pin!(work))),
             false => Ok(how(engine, pin!(work))),
