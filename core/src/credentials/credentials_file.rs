@@ -6,19 +6,27 @@ use std::path::PathBuf;
 use super::chain::{Found, Miss, Settings};
 use super::ecs::EcsRole;
 use super::ini::Ini;
-use super::{AssumeRole, Credentials};
+use super::{AssumeRole, Credentials, profile};
 use crate::error::{Error, Result};
 
 /// Two spellings of the default place are in use.
 const PLACES: [&str; 2] = [".alibabacloud/credentials.ini", ".alibabacloud/credentials"];
 
 pub(super) fn locate(settings: &Settings) -> std::result::Result<Found, Miss> {
-    let (path, ini) = read(settings)?;
     let environment = &settings.environment;
-    let profile =
-        settings.profile.as_deref().or(environment.get("ALIBABA_CLOUD_PROFILE")).unwrap_or("default");
+    let named = settings.profile.as_deref().or(environment.get("ALIBABA_CLOUD_PROFILE"));
+    let profile = named.unwrap_or("default");
+    // This is the last of the two files in which a profile may be.
+    let without_it = |why: String| match named {
+        Some(_) => Miss::Failed(Error::credentials(format!("there is no profile `{profile}`: {why}"))),
+        None => Miss::Absent(why),
+    };
+    let (path, ini) = read(settings).map_err(|miss| match miss {
+        Miss::Absent(why) if profile::is_there(environment) => without_it(why),
+        miss => miss,
+    })?;
     if !ini.has(profile) {
-        return Err(Miss::Absent(format!("{} has no section [{profile}]", path.display())));
+        return Err(without_it(format!("{} has no section [{profile}]", path.display())));
     }
     let fail = |what: &str| Error::credentials(format!("{} [{profile}]: {what}", path.display()));
     let need = |name: &str| ini.get(profile, name).ok_or_else(|| fail(&format!("{name} is missing")));
@@ -42,9 +50,9 @@ pub(super) fn locate(settings: &Settings) -> std::result::Result<Found, Miss> {
         Some(other) => {
             let known = "access_key, sts, ecs_ram_role, ram_role_arn";
             let file = path.display();
-            return Err(Miss::Absent(format!(
-                "{file} [{profile}] is of type `{other}`, which is not supported ({known})"
-            )));
+            let message =
+                format!("{file} [{profile}] is of type `{other}`, which is not supported ({known})");
+            return Err(Miss::Failed(Error::credentials(message)));
         }
         None => Err(fail("type is missing")),
     };
@@ -103,10 +111,23 @@ mod tests {
     fn what_is_missing_is_named() {
         let Err(Miss::Failed(error)) = of(Some("half"), None) else { panic!() };
         assert!(error.message().ends_with("[half]: access_key_secret is missing"), "{error}");
-        let Err(Miss::Absent(why)) = of(Some("odd"), None) else { panic!() };
-        assert!(why.contains("`rsa_key_pair`"), "{why}");
-        assert!(matches!(of(Some("none"), None), Err(Miss::Absent(why)) if why.contains("no section")));
+        let Err(Miss::Failed(error)) = of(Some("odd"), None) else { panic!() };
+        assert!(error.message().contains("`rsa_key_pair`"), "{error}");
+        let Err(Miss::Failed(error)) = of(Some("none"), None) else { panic!() };
+        assert!(error.message().contains("no profile `none`"), "{error}");
         let environment = Environment::of(&[("ALIBABA_CLOUD_CREDENTIALS_FILE", "/nowhere/c")], None);
         assert!(matches!(locate(&settings(environment)), Err(Miss::Failed(_))));
+    }
+
+    #[test]
+    fn a_profile_that_is_named_and_in_neither_file_is_a_mistake_where_one_is() {
+        let home = TempDir::new();
+        let named = || Environment::of(&[("ALIBABA_CLOUD_PROFILE", "prdo")], Some(home.path()));
+        assert!(matches!(locate(&settings(named())), Err(Miss::Absent(_))), "there is no file at all");
+        home.write(".aliyun/config.json", "{}");
+        let Err(Miss::Failed(error)) = locate(&settings(named())) else { panic!() };
+        assert!(error.message().contains("no profile `prdo`"), "{error}");
+        let unnamed = Environment::of(&[], Some(home.path()));
+        assert!(matches!(locate(&settings(unnamed)), Err(Miss::Absent(_))));
     }
 }

@@ -14,7 +14,7 @@ use super::oidc::Oidc;
 use super::process::Process;
 use super::sts::{self, Role, Sts};
 use super::uri::CredentialsUri;
-use super::{AssumeRole, Credentials, CredentialsProvider, Secret};
+use super::{AssumeRole, Credentials, CredentialsProvider, Environment, Secret};
 use crate::error::{Error, Result};
 
 /// Profiles that refer to one another end somewhere, or in a circle.
@@ -55,13 +55,20 @@ struct Profile {
     credentials_uri: Option<Secret>,
 }
 
+const PLACE: &str = ".aliyun/config.json";
+
+/// Whether there is such a file.
+pub(super) fn is_there(environment: &Environment) -> bool {
+    environment.home_file(PLACE).is_some_and(|path| path.exists())
+}
+
 /// The profile that is named, or the one that the file calls current.
 pub(super) fn locate(settings: &Settings) -> std::result::Result<Found, Miss> {
     let environment = &settings.environment;
     if settings.profile.is_none() && environment.is_true("ALIBABA_CLOUD_CLI_PROFILE_DISABLED") {
         return Err(Miss::Absent("ALIBABA_CLOUD_CLI_PROFILE_DISABLED is true".to_owned()));
     }
-    let Some(path) = environment.home_file(".aliyun/config.json") else {
+    let Some(path) = environment.home_file(PLACE) else {
         return Err(Miss::Absent("there is no home directory".to_owned()));
     };
     let text = std::fs::read(&path).map(Zeroizing::new).map_err(|error| match error.kind() {
@@ -115,9 +122,9 @@ impl Config {
             other => {
                 let known = "AK, StsToken, RamRoleArn, ChainableRamRoleArn, EcsRamRole, OIDC, External, \
                              CredentialsURI";
-                return Err(Miss::Absent(format!(
+                return Err(Miss::Failed(Error::credentials(format!(
                     "its profile `{name}` is of mode `{other}`, which is not supported ({known})"
-                )));
+                ))));
             }
         };
         found.map_err(|error| {
