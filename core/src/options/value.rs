@@ -1,11 +1,12 @@
 //! Option values as they come from other languages, and the errors for wrong ones.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 
 /// A value for an option that is set by name.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum OptionValue {
     /// Text; also for secrets and for enums, by the value's name.
@@ -60,6 +61,13 @@ pub struct OptionInfo {
     pub doc: &'static str,
     /// What holds when it is not set.
     pub default: &'static str,
+}
+
+impl fmt::Debug for OptionValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // It may be a secret's.
+        write!(f, "OptionValue({})", self.type_name())
+    }
 }
 
 impl OptionValue {
