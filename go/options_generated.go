@@ -270,8 +270,8 @@ type Options struct {
 	// Where requests go, such as `https://oss-cn-hangzhou.aliyuncs.com`, your own domain (with
 	// Addressing cname), or a local server.
 	//
-	// Default: from the environment: `OSS_ENDPOINT`; else the region's endpoint on Network, by
-	// https.
+	// Default: from the environment: `OSS_ENDPOINT`, unless Network is set; else the region's
+	// endpoint on Network, by https.
 	Endpoint string
 
 	// Which of the region's endpoints to use when Endpoint is not set: `internal` from inside

@@ -51,8 +51,8 @@ export interface ClientOptions {
   /**
    * Where requests go, such as `https://oss-cn-hangzhou.aliyuncs.com`, your own domain (with
    * `addressing` cname), or a local server.
-   * @defaultValue from the environment: `OSS_ENDPOINT`; else the region's endpoint on `network`, by
-   * https
+   * @defaultValue from the environment: `OSS_ENDPOINT`, unless `network` is set; else the region's
+   * endpoint on `network`, by https
    */
   endpoint?: string | undefined
 

@@ -374,8 +374,8 @@ pub unsafe extern "C" fn osscb_client_options_set_region(
 /// Where requests go, such as `https://oss-cn-hangzhou.aliyuncs.com`, your own domain (with
 /// `addressing` cname), or a local server.
 ///
-/// Default: from the environment: `OSS_ENDPOINT`; else the region's endpoint on `network`, by
-/// https.
+/// Default: from the environment: `OSS_ENDPOINT`, unless `network` is set; else the region's
+/// endpoint on `network`, by https.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_client_options_set_endpoint(
     options: *mut osscb_client_options,

@@ -275,8 +275,8 @@ struct ClientOptions {
     /// Where requests go, such as `https://oss-cn-hangzhou.aliyuncs.com`, your own domain (with
     /// `addressing` cname), or a local server.
     ///
-    /// Default: from the environment: `OSS_ENDPOINT`; else the region's endpoint on `network`, by
-    /// https.
+    /// Default: from the environment: `OSS_ENDPOINT`, unless `network` is set; else the region's
+    /// endpoint on `network`, by https.
     std::optional<std::string> endpoint{};
 
     /// Which of the region's endpoints to use when `endpoint` is not set: `internal` from inside

@@ -49,6 +49,30 @@ fn put_goes_through_the_proxy_that_the_environment_names() {
 }
 
 #[test]
+fn put_says_that_it_knows_no_socks_proxy() {
+    let serve = Serve::start(&[]);
+    let (_directory, path) = file("cat.txt", b"Hello OSS");
+    let mut command = serve.put(&[&path, "oss://photos/k", "--callback-url", "http://app.example/cb"]);
+    command.env("OSS_ENDPOINT", "http://oss-cn-hangzhou.example").env("ALL_PROXY", "socks5://127.0.0.1:1080");
+    let (_, stderr) = outcome(&mut command, 2);
+    assert!(stderr.contains("names a `socks5` proxy"), "{stderr}");
+}
+
+#[test]
+fn put_goes_to_the_environments_endpoint_whatever_region_is_given() {
+    let (serve, app) = (Serve::start(&[]), Server::app("200 OK", ANSWER));
+    let (_directory, path) = file("cat.txt", b"Hello OSS");
+    let region = serve.variable("OSS_REGION").to_owned();
+    let args = [&path, "oss://photos/k", "--callback-url", &app.url(), "--retries", "0", "--region"];
+    let put = |region: &str| serve.put(&[&args[..], &[region]].concat());
+    // Not to the public endpoint of that region.
+    assert_eq!(outcome(&mut put(&region), 0).0, ANSWER);
+    let mut elsewhere = put("cn-beijing");
+    let (_, stderr) = outcome(elsewhere.env("OSS_ENDPOINT", "https://oss-cn-hangzhou.aliyuncs.com"), 2);
+    assert!(stderr.contains("belongs to `cn-hangzhou`") && stderr.contains("OSS_ENDPOINT"), "{stderr}");
+}
+
+#[test]
 fn put_says_nothing_on_standard_error_when_asked_to_be_quiet() {
     let (serve, app) = (Serve::start(&[]), Server::app("200 OK", ANSWER));
     let (_directory, path) = file("cat.txt", b"x");

@@ -127,8 +127,9 @@ impl ClientBuilder {
         let region = self.region.clone().or_else(|| environment("OSS_REGION"));
         let named = match &self.endpoint {
             Some(endpoint) => Some(Endpoint::parse(endpoint)?),
-            // An explicit region or network is a wish that the environment must not override.
-            None if self.region.is_some() || self.network.is_some() => None,
+            // A wish that the environment must not override. A region is none: tests on an emulator, whose address is in
+            // the environment, must not reach the region's own endpoint.
+            None if self.network.is_some() => None,
             None => environment("OSS_ENDPOINT").map(|text| Endpoint::parse(&text)).transpose()?,
         };
         let endpoint = match (named, &region) {
@@ -146,13 +147,18 @@ impl ClientBuilder {
                 ));
             }
         };
-        if let (Some(region), Some(told), SignatureVersion::V4) = (&region, endpoint.region(), version)
+        if let (Some(region), Some(told)) = (&region, endpoint.region())
             && region != told
+            // Version 1 signs for none; one that stands in the environment does no harm.
+            && (version == SignatureVersion::V4 || self.region.is_some())
         {
-            return Err(Error::invalid_argument(
-                "region",
-                format!("is `{region}`, but the endpoint belongs to `{told}`"),
-            ));
+            let message = format!("is `{region}`, but the endpoint belongs to `{told}`");
+            let error = Error::invalid_argument("region", message);
+            return Err(match self.endpoint {
+                Some(_) => error,
+                None => error
+                    .with_hint("The endpoint is that of OSS_ENDPOINT; the option endpoint takes its place"),
+            });
         }
         let region = region.or_else(|| endpoint.region().map(str::to_owned));
         if version == SignatureVersion::V4 && region.is_none() {

@@ -448,7 +448,7 @@ impl ClientBuilder {
 
     /// Where requests go, such as `https://oss-cn-hangzhou.aliyuncs.com`, your own domain (with `addressing` cname), or a local server.
     ///
-    /// Default: from the environment: `OSS_ENDPOINT`; else the region's endpoint on `network`, by https.
+    /// Default: from the environment: `OSS_ENDPOINT`, unless `network` is set; else the region's endpoint on `network`, by https.
     pub fn endpoint(mut self, value: impl Into<String>) -> Self {
         self.endpoint = Some(value.into());
         self
@@ -656,7 +656,7 @@ impl ClientBuilder {
             ty: OptionType::Text,
             values: &[],
             doc: "Where requests go, such as `https://oss-cn-hangzhou.aliyuncs.com`, your own domain (with `addressing` cname), or a local server.",
-            default: "from the environment: `OSS_ENDPOINT`; else the region's endpoint on `network`, by https",
+            default: "from the environment: `OSS_ENDPOINT`, unless `network` is set; else the region's endpoint on `network`, by https",
         },
         OptionInfo {
             name: "network",

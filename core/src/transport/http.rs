@@ -101,13 +101,23 @@ impl HttpTransport {
         })
     }
 
-    fn is_proxied(&self, request: &Request) -> bool {
-        match (&self.config.proxy, &self.environment) {
-            (ProxyChoice::Explicit(_), _) => true,
-            (_, Some(matcher)) => {
-                request.url().parse().is_ok_and(|url: Uri| matcher.intercept(&url).is_some())
-            }
-            _ => false,
+    fn is_proxied(&self, request: &Request) -> Result<bool, Failure> {
+        let matcher = match (&self.config.proxy, &self.environment) {
+            (ProxyChoice::Explicit(_), _) => return Ok(true),
+            (_, None) => return Ok(false),
+            (_, Some(matcher)) => matcher,
+        };
+        let proxy = request.url().parse().ok().and_then(|url: Uri| matcher.intercept(&url));
+        match proxy.as_ref().map(|proxy| proxy.uri().scheme_str().unwrap_or_default()) {
+            None => Ok(false),
+            Some("http" | "https") => Ok(true),
+            Some(other) => Err(Failure {
+                cause: FailureCause::Malformed,
+                message: format!(
+                    "the environment (HTTPS_PROXY, ALL_PROXY …) names a `{other}` proxy, and only `http` and `https` \
+                     ones can be used; set the option proxy to one of these, or to `none`"
+                ),
+            }),
         }
     }
 
@@ -122,7 +132,7 @@ impl HttpTransport {
         let outgoing = Arc::clone(&request.body);
         let idle = Idle { outgoing: &outgoing, limit: request.idle_timeout };
         outgoing.touch();
-        if self.is_proxied(&request) {
+        if self.is_proxied(&request)? {
             let proxied = self.proxied()?;
             return idle.guard(Box::pin(proxied.send(request)).as_mut()).await;
         }

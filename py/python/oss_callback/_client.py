@@ -41,8 +41,8 @@ class Client:
         endpoint (str):
             Where requests go, such as `https://oss-cn-hangzhou.aliyuncs.com`, your own domain (with
             `addressing` cname), or a local server.
-            Default: from the environment: `OSS_ENDPOINT`; else the region's endpoint on `network`, by
-            https.
+            Default: from the environment: `OSS_ENDPOINT`, unless `network` is set; else the region's
+            endpoint on `network`, by https.
         network ("public" | "internal" | "dual_stack" | "accelerate" | "accelerate_overseas"):
             Which of the region's endpoints to use when `endpoint` is not set: `internal` from inside
             Alibaba Cloud, `dual_stack` for IPv6, `accelerate` for transfer acceleration.
