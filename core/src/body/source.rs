@@ -89,7 +89,10 @@ fn regular(file: &Arc<File>, start: u64, path: Option<PathBuf>) -> Result<Option
     let metadata = file
         .metadata()
         .map_err(|e| Error::new(ErrorKind::Source, format!("cannot look at the file: {e}")))?;
-    Ok(metadata.is_file().then(|| FileSource {
+    // Files that the kernel writes while they are read (in /proc and /sys) call themselves empty.
+    let is_empty = || read_at(file, &mut [0], start).map_or(true, |got| got == 0);
+    let is_regular = metadata.is_file() && (metadata.len() > 0 || is_empty());
+    Ok(is_regular.then(|| FileSource {
         file: Arc::clone(file),
         path,
         start,
@@ -144,8 +147,8 @@ impl FileSource {
         }
     }
 
-    /// Reads a range and gives `take` its pieces.
-    pub fn scan(&self, offset: u64, length: u64, mut take: impl FnMut(&[u8])) -> Result<()> {
+    /// Reads a range and gives `take` its pieces, until it has had enough.
+    pub fn scan(&self, offset: u64, length: u64, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let mut buffer = vec![0; PIECE_BYTES];
         let mut done = 0;
         while done < length {
@@ -156,16 +159,19 @@ impl FileSource {
             if got < wanted {
                 return Err(feed::other_length(self.length, offset + done + got as u64));
             }
-            take(&buffer[..got]);
+            take(&buffer[..got])?;
             done += got as u64;
         }
         Ok(())
     }
 
-    /// CRC-64 of a range.
-    pub fn crc64(&self, offset: u64, length: u64) -> Result<u64> {
+    /// CRC-64 of a range; `go_on` is asked before each piece.
+    pub fn crc64(&self, offset: u64, length: u64, go_on: &dyn Fn() -> Result<()>) -> Result<u64> {
         let mut crc = Crc64::new();
-        self.scan(offset, length, |piece| crc.update(piece))?;
+        self.scan(offset, length, |piece| {
+            crc.update(piece);
+            go_on()
+        })?;
         Ok(crc.value())
     }
 }

@@ -30,6 +30,7 @@ pub(super) fn judge_put(response: Response, sent_crc64: Option<u64>) -> Result<C
             format!("OSS stored other data than was sent: its CRC-64 is {theirs}, that of the data {sent}"),
         )
         .with_service(ServiceFacts { status: Some(*status), request_id, ..ServiceFacts::default() })
+        .with_stored(stored)
         .with_hint("Upload it again; the callback may already have announced the damaged object."));
     }
     // 203 is OSS's way to say that the object is stored and the callback failed (OSS, Callback). It
@@ -72,6 +73,11 @@ pub(super) fn check_speaker(response: &Response, all_sent: bool) -> Result<()> {
             .undecided());
     }
     Ok(())
+}
+
+/// Whether OSS says it, and not a gateway before it.
+pub(super) fn is_from_oss(response: &Response) -> bool {
+    response.headers.contains_key("x-oss-request-id")
 }
 
 /// What an answer's headers say of the object.

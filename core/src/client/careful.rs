@@ -3,10 +3,8 @@
 
 use std::pin::pin;
 
-use tokio::time::Instant;
-
 use super::exchange::{Budget, Call, Failed, ONCE_ONLY, Parcel};
-use super::look::{Found, Sought, look};
+use super::look::{Begun, Found, Sought, look};
 use super::reply::CallbackReply;
 use super::{Inner, answer};
 use crate::error::{Error, ErrorKind, Result, ServiceFacts, StoredObject};
@@ -14,22 +12,40 @@ use crate::options::CallbackRetry;
 use crate::retry::{self, Fate, Step};
 use crate::transport::Transport;
 
-/// Sends a request with a callback. `crc64` is that of the whole object where the request's own data
-/// is not the object's.
+/// What an earlier process may have come to with the same request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Before {
+    /// It has not sent it.
+    Nothing,
+    /// It may have sent it.
+    MaybeSent,
+}
+
+/// What there is to know of a request with a callback.
+pub(super) struct Terms {
+    /// CRC-64 of the whole object, where the request's own data is not the object's.
+    pub crc64: Option<u64>,
+    pub mode: CallbackRetry,
+    pub earlier: Before,
+}
+
+/// Sends a request with a callback.
 pub(super) async fn send(
     client: &Inner,
     transport: &dyn Transport,
     call: &Call,
     parcel: &Parcel,
-    crc64: Option<u64>,
-    mode: CallbackRetry,
+    terms: Terms,
     budget: &mut Budget,
 ) -> Result<CallbackReply> {
-    let since = Instant::now();
+    let Terms { crc64, mode, earlier } = terms;
+    let since = (earlier == Before::Nothing).then(Begun::now);
     let (bucket, key) = (call.sign.bucket.as_deref(), call.sign.key.as_deref());
     let mut before: Option<Failed> = None;
     // An attempt may have been carried out, and nobody has looked since.
-    let mut unclear = false;
+    let mut unclear = earlier == Before::MaybeSent;
+    // A look proves little against what happens after it, or has been undone by the application server.
+    let mut ever_unclear = unclear;
     loop {
         let outgoing = match (parcel.outgoing()?, before.take()) {
             (Some(outgoing), _) => outgoing,
@@ -57,22 +73,33 @@ pub(super) async fn send(
         };
         tracing::debug!(bucket, key, kind = failed.error.kind().name(), error = %failed.error, "not uploaded");
         let mut mode = mode;
-        if unclear && is_trace_of_success(&failed.error) {
+        let is_trace = ever_unclear && is_trace_of_success(&failed.error);
+        if is_trace {
             // To send it again would give the same answer.
             (failed.fate, mode) = (Fate::Unclear, CallbackRetry::IfNotStored);
         }
         unclear |= failed.fate == Fate::Unclear;
+        ever_unclear |= unclear;
         match retry::step(failed.fate, Some(mode)) {
             Step::GiveUp => return Err(last_word(failed.error, unclear)),
             Step::Again => {}
             Step::Look => {
                 let (bucket, key) = (bucket.unwrap_or_default(), key.unwrap_or_default());
-                let sought = Sought { bucket, key, crc64: sent(outgoing.crc64()), since: Some(since) };
+                let mut headers = call.sign.headers.clone();
+                headers.retain(|(name, _)| name == "x-oss-request-payer");
+                let sought = Sought { bucket, key, crc64: sent(outgoing.crc64()), since, headers };
                 // Rare, and large.
                 let looking = Box::pin(look(client, transport, &sought));
                 match tokio::time::timeout_at(budget.deadline.at, looking).await {
                     Ok(Found::Stored(object)) => return Err(outcome_unknown(object, failed.error)),
-                    Ok(Found::NotStored) => unclear = false,
+                    // What bars the way was there before.
+                    Ok(Found::Older) if failed.error.code() == Some(FILE_EXISTS) => {
+                        return Err(last_word(failed.error, false));
+                    }
+                    Ok(Found::Absent | Found::Older) if is_trace => {
+                        return Err(last_word(failed.error, true));
+                    }
+                    Ok(Found::Absent | Found::Older) => unclear = false,
                     Ok(Found::CannotTell) | Err(_) => return Err(last_word(failed.error, true)),
                 }
             }
@@ -84,9 +111,11 @@ pub(super) async fn send(
     }
 }
 
+const FILE_EXISTS: &str = "FileAlreadyExists";
+
 /// Errors that, after an attempt whose answer was lost, hint that it succeeded after all.
 fn is_trace_of_success(error: &Error) -> bool {
-    matches!(error.code(), Some("NoSuchUpload" | "FileAlreadyExists"))
+    matches!(error.code(), Some("NoSuchUpload" | FILE_EXISTS))
 }
 
 /// The error that a call ends with, and what it means for the object.

@@ -161,8 +161,8 @@ impl Question {
         let deadline = Deadline::within(client.timeouts.confirm());
         let mut budget = Budget::new(deadline, client.retries);
         let judge = |response: Response, _: &Outgoing| match response.status {
-            200 => self.compare(&response.headers),
-            404 => Err(self.refuse(
+            200 if answer::is_from_oss(&response) => self.compare(&response.headers),
+            404 if answer::is_from_oss(&response) => Err(self.refuse(
                 &response.headers,
                 Reason::ObjectMissing,
                 format!("OSS has no object `{}` in the bucket `{}`", self.key, self.bucket),

@@ -204,13 +204,16 @@ impl Parcel {
 
     /// Gives `take` the data, where it can be read more than once.
     pub fn scan(&self, mut take: impl FnMut(&[u8])) -> Result<()> {
+        let mut take = |piece: &[u8]| {
+            take(piece);
+            Ok(())
+        };
         match &self.data {
             Data::Bytes(bytes) => take(bytes),
-            Data::File(file) => file.scan(0, file.length, take)?,
-            Data::Range { file, offset, length } => file.scan(*offset, *length, take)?,
-            Data::Stream(_) => return Err(Error::new(ErrorKind::Bug, "a stream cannot be read twice")),
+            Data::File(file) => file.scan(0, file.length, take),
+            Data::Range { file, offset, length } => file.scan(*offset, *length, take),
+            Data::Stream(_) => Err(Error::new(ErrorKind::Bug, "a stream cannot be read twice")),
         }
-        Ok(())
     }
 }
 
@@ -267,6 +270,7 @@ impl Call {
         idle_timeout: Duration,
         judge: impl FnOnce(Response, &Outgoing) -> Result<T>,
     ) -> Result<T, Failed> {
+        outgoing.check_emptiness().await.map_err(Failed::settled)?;
         let signer = client.signers.current().await.map_err(Failed::settled)?;
         let signed = signer.sign(&self.sign, client.clock.now()).map_err(Failed::settled)?;
         let request = Request {

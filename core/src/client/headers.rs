@@ -125,7 +125,10 @@ fn content_md5<'a>(given: &'a str, source: &Source) -> Result<Cow<'a, str>> {
         match source {
             Source::Bytes(bytes) => md5.update(bytes),
             // The header goes before the data: the file is read twice.
-            Source::File(file) => file.scan(0, file.length, |piece| md5.update(piece))?,
+            Source::File(file) => file.scan(0, file.length, |piece| {
+                md5.update(piece);
+                Ok(())
+            })?,
             Source::Stream { .. } => {
                 return Err(Error::invalid_argument(
                     "content_md5",

@@ -26,8 +26,10 @@ const RESOLUTION: Duration = Duration::from_secs(1);
 pub(super) enum Found {
     /// The object that was sent is there.
     Stored(StoredObject),
-    /// It is not: there is none, or one from before.
-    NotStored,
+    /// There is none.
+    Absent,
+    /// There is one from before.
+    Older,
     /// Looking was refused, failed, or showed an object that somebody else may have put there since.
     CannotTell,
 }
@@ -39,13 +41,33 @@ pub(super) struct Sought<'a> {
     /// CRC-64 of what was sent, where it is known.
     pub crc64: Option<u64>,
     /// When the first attempt began; `None` if that was in an earlier process, where the data alone tells.
-    pub since: Option<Instant>,
+    pub since: Option<Begun>,
+    /// Headers that a request for this object needs.
+    pub headers: Vec<(String, String)>,
+}
+
+/// A moment, by two clocks: the one that only goes forward stands still while the machine sleeps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Begun {
+    at: Instant,
+    by_wall_clock: SystemTime,
+}
+
+impl Begun {
+    pub fn now() -> Begun {
+        Begun { at: Instant::now(), by_wall_clock: SystemTime::now() }
+    }
+
+    /// The longer of the two times: to take what was stored since for older would make a second callback.
+    fn elapsed(self) -> Duration {
+        self.at.elapsed().max(self.by_wall_clock.elapsed().unwrap_or_default())
+    }
 }
 
 /// Looks, and once more if the object is absent.
 pub(super) async fn look(client: &Inner, transport: &dyn Transport, sought: &Sought<'_>) -> Found {
     match look_once(client, transport, sought).await {
-        Ok(Found::NotStored) => {
+        Ok(Found::Absent | Found::Older) => {
             tokio::time::sleep(SETTLE).await;
             look_once(client, transport, sought).await.unwrap_or(Found::CannotTell)
         }
@@ -58,16 +80,15 @@ pub(super) async fn look(client: &Inner, transport: &dyn Transport, sought: &Sou
 }
 
 async fn look_once(client: &Inner, transport: &dyn Transport, sought: &Sought<'_>) -> Result<Found> {
-    let call = Call::new(client, Method::HEAD, (sought.bucket, sought.key), Vec::new(), Vec::new())?;
+    let call =
+        Call::new(client, Method::HEAD, (sought.bucket, sought.key), Vec::new(), sought.headers.clone())?;
     let mut budget = Budget::new(Deadline::within(client.timeouts.read.min(LOOK_TIMEOUT)), LOOKS);
     call.repeat(client, transport, &Parcel::empty(), &mut budget, |response, _| match response.status {
-        200 => Ok(judge(
-            &response.headers,
-            sought.crc64,
-            sought.since.map(|since| since.elapsed()),
-            client.clock.now(),
-        )),
-        404 => Ok(Found::NotStored),
+        200 => {
+            Ok(judge(&response.headers, sought.crc64, sought.since.map(Begun::elapsed), client.clock.now()))
+        }
+        // A gateway's page tells nothing.
+        404 if answer::is_from_oss(&response) => Ok(Found::Absent),
         _ => Err(answer::service_error(&response)),
     })
     .await
@@ -83,7 +104,7 @@ fn judge(headers: &HeaderMap, crc64: Option<u64>, elapsed: Option<Duration>, now
     let stored = answer::stored(headers);
     match (crc64, stored.crc64) {
         // The same data from before is not what was sent now.
-        _ if !since => Found::NotStored,
+        _ if !since => Found::Older,
         (Some(sent), Some(theirs)) if sent == theirs => Found::Stored(stored),
         // Somebody has written there since; whether over ours, nobody can tell.
         _ => Found::CannotTell,
@@ -116,14 +137,20 @@ mod tests {
             matches!(&stored, Found::Stored(object) if object.etag.as_deref() == Some("E")),
             "{stored:?}"
         );
-        assert!(
-            matches!(verdict(before, Some("7"), Some(7), 10), Found::NotStored),
-            "the same data, but older"
-        );
-        assert!(matches!(verdict(before, Some("8"), Some(7), 10), Found::NotStored));
+        assert!(matches!(verdict(before, Some("7"), Some(7), 10), Found::Older), "the same data, but older");
+        assert!(matches!(verdict(before, Some("8"), Some(7), 10), Found::Older));
         assert!(matches!(verdict(after, Some("8"), Some(7), 10), Found::CannotTell), "somebody else's");
         assert!(matches!(verdict(after, None, Some(7), 10), Found::CannotTell));
         assert!(matches!(verdict("yesterday", Some("7"), Some(7), 10), Found::CannotTell));
+    }
+
+    #[test]
+    fn a_machine_that_has_slept_counts_the_time() {
+        let hour = Duration::from_secs(3600);
+        let begun = Begun { at: Instant::now(), by_wall_clock: SystemTime::now() - hour };
+        assert!(begun.elapsed() >= hour);
+        let begun = Begun { at: Instant::now(), by_wall_clock: SystemTime::now() + hour };
+        assert!(begun.elapsed() < hour, "the clock was set back");
     }
 
     #[test]

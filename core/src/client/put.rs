@@ -5,9 +5,10 @@ use std::time::SystemTime;
 
 use http::Method;
 
+use super::careful::{self, Before, Terms};
 use super::exchange::{Budget, Call, Deadline, Parcel, REQUEST_BYTES_MAX};
 use super::reply::CallbackReply;
-use super::{Inner, careful, headers};
+use super::{Inner, headers};
 use crate::body::{Body, Lease, Source};
 use crate::callback::Callback;
 use crate::engine::Cancel;
@@ -143,5 +144,6 @@ pub(super) fn attach(
 pub(super) async fn run(client: &Inner, transport: Arc<dyn Transport>, plan: &Plan) -> Result<CallbackReply> {
     let Plan { call, parcel, deadline, callback_retry } = plan;
     let mut budget = Budget::new(*deadline, client.retries);
-    careful::send(client, &*transport, call, parcel, None, *callback_retry, &mut budget).await
+    let terms = Terms { crc64: None, mode: *callback_retry, earlier: Before::Nothing };
+    careful::send(client, &*transport, call, parcel, terms, &mut budget).await
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, StoredObject};
 
 /// The application server's answer to the callback, and what OSS said of the stored object.
 #[derive(Clone)]
@@ -39,13 +39,16 @@ impl CallbackReply {
     /// The callback body as JSON.
     ///
     /// # Errors
-    /// `invalid_argument` if it is not JSON: the upload and the callback succeeded all the same.
+    /// `invalid_argument` if it is not JSON: the upload and the callback succeeded all the same, and the error's
+    /// [`stored`](Error::stored) is true.
     pub fn json(&self) -> Result<serde_json::Value> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            Error::new(
-                ErrorKind::InvalidArgument,
-                format!("the callback body is not JSON: {error} (the upload itself succeeded)"),
-            )
+            let message = format!("the callback body is not JSON: {error} (the upload itself succeeded)");
+            Error::new(ErrorKind::InvalidArgument, message).with_stored(StoredObject {
+                etag: self.etag.clone(),
+                crc64: self.crc64,
+                version_id: self.version_id.clone(),
+            })
         })
     }
 

@@ -87,6 +87,12 @@ impl Error {
         Error::new(ErrorKind::Credentials, message)
     }
 
+    /// Says what is left of an upload, in place of the mere "nothing was stored".
+    pub(crate) fn with_remains(mut self, more: &str) -> Error {
+        self.facts.hint.take_if(|hint| hint == NOTHING_STORED);
+        self.and_hint(more)
+    }
+
     /// Adds to what there is to say behind the message.
     pub(crate) fn and_hint(self, more: &str) -> Error {
         let whole = match self.hint() {
@@ -105,8 +111,7 @@ impl Error {
     pub(crate) fn undecided(mut self) -> Error {
         self.facts.maybe_stored = true;
         // An earlier attempt may have been carried out.
-        self.facts.hint.take_if(|hint| hint == NOTHING_STORED);
-        self.and_hint("The object may or may not be stored, and the callback may have been made.")
+        self.with_remains("The object may or may not be stored, and the callback may have been made.")
     }
 
     /// It cannot have been stored.
@@ -207,9 +212,10 @@ impl Error {
         self.facts.service.string_to_sign.as_deref()
     }
 
-    /// Whether the object is known to be stored in spite of the error.
+    /// Whether the object is known to be stored in spite of the error. With `integrity` it is not: what OSS
+    /// holds then is not what was sent.
     pub fn stored(&self) -> bool {
-        self.facts.stored.is_some()
+        self.facts.stored.is_some() && self.kind() != ErrorKind::Integrity
     }
 
     /// Whether nobody knows if the object is stored and the callback made: OSS may have had the whole
@@ -218,17 +224,17 @@ impl Error {
         self.facts.maybe_stored
     }
 
-    /// ETag of the stored object, without quotes.
+    /// ETag of the stored object, without quotes; with `integrity`, of the damaged one.
     pub fn etag(&self) -> Option<&str> {
         self.facts.stored.as_ref()?.etag.as_deref()
     }
 
-    /// CRC-64 of the stored object.
+    /// CRC-64 of the stored object; with `integrity`, of the damaged one.
     pub fn crc64(&self) -> Option<u64> {
         self.facts.stored.as_ref()?.crc64
     }
 
-    /// Version of the stored object, in a versioned bucket.
+    /// Version of the stored object, in a versioned bucket; with `integrity`, of the damaged one.
     pub fn version_id(&self) -> Option<&str> {
         self.facts.stored.as_ref()?.version_id.as_deref()
     }
@@ -289,6 +295,8 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         let passes = match self.kind() {
             ErrorKind::Service => matches!(self.status(), Some(500..=599 | 429)),
+            // The damaged object's callback has been made; that of a part has none.
+            ErrorKind::Integrity => self.facts.stored.is_none(),
             kind => kind.is_retryable(),
         };
         passes && !self.maybe_stored()
@@ -378,6 +386,15 @@ mod tests {
             Error::new(ErrorKind::Network, "the line broke").with_source(std::io::Error::other("EPIPE"));
         assert_eq!(full().with_source(inner).causes().unwrap(), "the line broke: EPIPE");
         assert_eq!(full().causes(), None);
+    }
+
+    #[test]
+    fn a_damaged_object_is_not_the_one_that_was_meant() {
+        let part = || Error::new(ErrorKind::Integrity, "OSS stored other data");
+        let object = StoredObject { version_id: Some("v".to_owned()), ..StoredObject::default() };
+        let whole = part().with_stored(object);
+        assert!(!whole.stored() && whole.version_id() == Some("v"));
+        assert!(part().is_retryable() && !whole.is_retryable(), "the callback has been made");
     }
 
     #[test]

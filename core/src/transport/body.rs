@@ -1,6 +1,7 @@
 //! The bytes on their way out: cut into pieces so that progress can be seen, counted, and summed in
 //! the same pass.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,6 +63,23 @@ impl Outgoing {
     /// Bytes that are announced, if their number is known.
     pub fn length(&self) -> Option<u64> {
         self.length
+    }
+
+    /// Sees to it that a source that is announced to be empty is: its connection never asks for any of it.
+    ///
+    /// # Errors
+    /// What the source says, if it is not.
+    pub async fn check_emptiness(&self) -> Result<(), Error> {
+        if self.length != Some(0) {
+            return Ok(());
+        }
+        poll_fn(|context| match &mut *locked(&self.data) {
+            Data::Bytes(_) => Poll::Ready(Ok(())),
+            Data::Feed(feed) => {
+                feed.poll_next(context).map(|piece| piece.map_or(Ok(()), |piece| piece.map(drop)))
+            }
+        })
+        .await
     }
 
     /// Whether every byte was handed to the connection. While it is false, the server cannot have

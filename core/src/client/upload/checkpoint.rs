@@ -26,13 +26,16 @@ pub(super) struct Checkpoint {
     version: u32,
     pub source: SourceId,
     pub target: TargetId,
+    /// Digest of the options that go into the object.
+    pub options: String,
     /// When OSS was asked to begin the upload, by this machine's clock, in seconds since 1970.
     pub asked_at: u64,
     /// None until OSS has answered.
     pub upload_id: Option<String>,
     pub part_size: u64,
     pub parts: Vec<SavedPart>,
-    /// Complete may have been sent: what became of it must be found out before anything else.
+    /// Complete may have been sent, by the run that wrote this or by one before: what became of it must be found out
+    /// before anything else.
     pub completing: bool,
 }
 
@@ -73,12 +76,19 @@ struct Head {
 
 impl Checkpoint {
     /// That of an upload which OSS is about to be asked for.
-    pub fn new(source: SourceId, target: TargetId, asked_at: SystemTime, part_size: u64) -> Checkpoint {
+    pub fn new(
+        source: SourceId,
+        target: TargetId,
+        options: String,
+        asked_at: SystemTime,
+        part_size: u64,
+    ) -> Checkpoint {
         Checkpoint {
             format: FORMAT.to_owned(),
             version: VERSION,
             source,
             target,
+            options,
             asked_at: asked_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             upload_id: None,
             part_size,
@@ -191,7 +201,7 @@ mod tests {
     fn checkpoint() -> Checkpoint {
         let source = SourceId { path: "/data/a".to_owned(), size: 7, modified_ns: u64::MAX };
         let target = TargetId { endpoint: "e".to_owned(), bucket: "b".to_owned(), key: "k\"\n".to_owned() };
-        let mut checkpoint = Checkpoint::new(source, target, UNIX_EPOCH, 102_400);
+        let mut checkpoint = Checkpoint::new(source, target, "o".to_owned(), UNIX_EPOCH, 102_400);
         checkpoint.upload_id = Some("ID".to_owned());
         let done = Done { etag: "E".to_owned(), crc64: u64::MAX, size: 7 };
         checkpoint.set_parts(&DoneParts::from([(3, done)]));

@@ -9,7 +9,7 @@ use super::run::Upload;
 use super::sizes::Layout;
 use super::steps::{Done, DoneParts, Listed, whole_crc64};
 use crate::body::FileSource;
-use crate::client::careful;
+use crate::client::careful::{self, Before};
 use crate::client::look::{Found, Sought, look};
 use crate::engine::{self, Cancel};
 use crate::error::{Error, ErrorKind, Result};
@@ -41,7 +41,13 @@ impl Upload {
             return Ok(id);
         };
         // Before the request too: killed right after it, the next run knows that there may be an upload.
-        let mut checkpoint = Checkpoint::new(source, self.target(), SystemTime::now(), self.layout.part_size);
+        let mut checkpoint = Checkpoint::new(
+            source,
+            self.target(),
+            self.steps.fingerprint(),
+            SystemTime::now(),
+            self.layout.part_size,
+        );
         write(&checkpoint, &path).await?;
         let id = match self.steps.initiate(&mut budget).await {
             Ok(id) => id,
@@ -80,6 +86,13 @@ impl Upload {
             let message = format!("belongs to the upload of {} to {bucket}/{key}", old.source.path);
             return Err(checkpoint::refuse(path, &message).with_hint("Name another file for each upload."));
         }
+        if old.options != self.steps.fingerprint() {
+            let message = "belongs to an upload with other options: content type, metadata and the like are fixed when \
+                           an upload begins";
+            return Err(checkpoint::refuse(path, message).with_hint(
+                "Give those of the first call, or delete the checkpoint to upload from the beginning.",
+            ));
+        }
         let Some(upload_id) = old.upload_id.clone() else {
             if let Some(asked_at) = UNIX_EPOCH.checked_add(Duration::from_secs(old.asked_at)) {
                 self.sweep(asked_at).await;
@@ -89,24 +102,62 @@ impl Upload {
         let mut budget = self.budget();
         if old.source.size != source.size {
             tracing::info!(path = source.path, "the source has another length: its upload begins anew");
-            self.steps.abort(&upload_id, &mut budget).await?;
+            if let Err(error) = self.steps.abort(&upload_id, &mut budget).await {
+                tracing::warn!(id = upload_id, %error, "the earlier upload could not be aborted");
+            }
             return Ok(None);
         }
         let layout = Layout { part_size: old.part_size.max(1), length: Some(source.size) };
+        if old.completing {
+            self.earlier = Before::MaybeSent;
+        }
         let Some(listed) = self.steps.list(&upload_id, &mut budget).await? else {
-            return if old.completing { self.look_back(&old, layout).await } else { Ok(None) };
+            return if old.completing && self.is_the_one_sent(&old, layout, source, file).await? {
+                self.look_back(&old, layout).await
+            } else {
+                self.earlier = Before::Nothing;
+                Ok(None)
+            };
         };
         // The time of change may differ: whether the data does is seen part by part.
         old.source = source.clone();
-        old.completing = false;
-        let (file, saved, cancels) = (Arc::clone(file), old.clone(), self.cancels.clone());
-        let check = move || unchanged_parts(&file, layout, &listed, &saved, &cancels);
-        self.done = tokio::task::spawn_blocking(check)
-            .await
-            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Bug, "checking the parts panicked")))?;
+        let (file, saved) = (Arc::clone(file), old.clone());
+        self.done = self.read(move |go_on| unchanged_parts(&file, layout, &listed, &saved, go_on)).await?;
         // Only now: whoever has an id and no checkpoint aborts the upload when it fails.
         (self.checkpoint, self.id, self.layout) = (Some(old), Some(upload_id.clone()), layout);
         Ok(Some(upload_id))
+    }
+
+    /// Has `work` read the file, as long as somebody waits for what comes of it: it asks before each piece whether to
+    /// go on.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Fn() -> Result<()>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (cancels, awaited) = (self.cancels.clone(), Arc::new(()));
+        let wanted = Arc::downgrade(&awaited);
+        let go_on = move || match wanted.strong_count() == 0 || cancels.iter().any(Cancel::is_cancelled) {
+            true => Err(engine::cancelled()),
+            false => Ok(()),
+        };
+        let outcome = tokio::task::spawn_blocking(move || work(&go_on)).await;
+        drop(awaited);
+        outcome.unwrap_or_else(|_| Err(Error::new(ErrorKind::Bug, "checking the parts panicked")))
+    }
+
+    /// Whether the file still holds what the earlier run sent.
+    async fn is_the_one_sent(
+        &self,
+        old: &Checkpoint,
+        layout: Layout,
+        source: &SourceId,
+        file: &Arc<FileSource>,
+    ) -> Result<bool> {
+        if old.source.modified_ns == source.modified_ns && source.modified_ns > 0 {
+            return Ok(true);
+        }
+        let (file, length, sent) = (Arc::clone(file), source.size, whole_crc64(&saved_parts(old, layout)));
+        self.read(move |go_on| Ok(file.crc64(0, length, go_on)? == sent)).await
     }
 
     /// The upload has gone, and Complete may have been sent: did it make the object?
@@ -114,20 +165,12 @@ impl Upload {
         if self.mode == CallbackRetry::Always {
             return Ok(None);
         }
-        let sizes = |number| layout.part(number).map_or(0, |(_, length)| length);
-        let parts: DoneParts = old
-            .parts
-            .iter()
-            .map(|part| {
-                let done = Done { etag: part.etag.clone(), crc64: part.crc64, size: sizes(part.number) };
-                (part.number, done)
-            })
-            .collect();
         let sought = Sought {
             bucket: &self.steps.bucket,
             key: &self.steps.key,
-            crc64: Some(whole_crc64(&parts)),
+            crc64: Some(whole_crc64(&saved_parts(old, layout))),
             since: None,
+            headers: self.steps.payer(),
         };
         let lost = |message: &str| Error::new(ErrorKind::Service, message.to_owned());
         match look(&self.steps.client, &*self.steps.transport, &sought).await {
@@ -136,16 +179,29 @@ impl Upload {
                 let message = "an earlier run completed the upload, and did not see the answer";
                 Err(careful::outcome_unknown(object, lost(message)))
             }
-            Found::NotStored => Ok(None),
-            Found::CannotTell => Err(lost(
+            // An upload ends by being completed, mostly. The object may be about to come, or have been moved since.
+            Found::Absent | Found::Older | Found::CannotTell => Err(lost(
                 "an earlier run ended while it completed the upload, and what became of it cannot be seen",
             )
             .undecided()
-            .with_hint(
-                "Delete the checkpoint to upload again; the application server may then be called twice.",
+            .and_hint(
+                "Make the same call later, or ask the application server. To upload again delete the checkpoint; \
+                 the application server may then be called twice.",
             )),
         }
     }
+}
+
+/// The parts that a checkpoint tells of.
+fn saved_parts(checkpoint: &Checkpoint, layout: Layout) -> DoneParts {
+    let size = |number| layout.part(number).map_or(0, |(_, length)| length);
+    let parts = checkpoint.parts.iter();
+    parts
+        .map(|part| {
+            let done = Done { etag: part.etag.clone(), crc64: part.crc64, size: size(part.number) };
+            (part.number, done)
+        })
+        .collect()
 }
 
 async fn write(checkpoint: &Checkpoint, path: &Path) -> Result<()> {
@@ -162,13 +218,10 @@ fn unchanged_parts(
     layout: Layout,
     listed: &[Listed],
     saved: &Checkpoint,
-    cancels: &[Cancel; 2],
+    go_on: &dyn Fn() -> Result<()>,
 ) -> Result<DoneParts> {
     let mut done = DoneParts::new();
     for part in listed {
-        if cancels.iter().any(Cancel::is_cancelled) {
-            return Err(engine::cancelled());
-        }
         let etag = part.etag.trim_matches('"').to_owned();
         let fitting = layout.part(part.part_number).filter(|(_, length)| *length == part.size);
         let remembered =
@@ -176,7 +229,7 @@ fn unchanged_parts(
         let (Some((offset, length)), Some(theirs)) = (fitting, part.crc64.or_else(remembered)) else {
             continue;
         };
-        let crc64 = file.crc64(offset, length)?;
+        let crc64 = file.crc64(offset, length, go_on)?;
         if crc64 == theirs {
             done.insert(part.part_number, Done { etag, crc64, size: length });
         } else {

@@ -15,6 +15,7 @@ use super::sizes::Layout;
 use super::steps::{DoneParts, Steps};
 use super::{Plan, Progress, Watch, md5_of_whole};
 use crate::body::Source;
+use crate::client::careful::Before;
 use crate::client::exchange::{Budget, Deadline, Gauge, without_object};
 use crate::client::reply::CallbackReply;
 use crate::client::{Inner, put};
@@ -140,6 +141,8 @@ pub(super) struct Upload {
     told: Instant,
     saved: Instant,
     completing: bool,
+    /// Whether an earlier run may have completed it.
+    pub earlier: Before,
 }
 
 impl Upload {
@@ -166,6 +169,7 @@ impl Upload {
             told: now,
             saved: now,
             completing: false,
+            earlier: Before::Nothing,
             steps: Arc::new(Steps {
                 client,
                 transport,
@@ -193,7 +197,7 @@ impl Upload {
             Work::Source(Source::File(file)) => Some(Arc::clone(file)),
             _ => None,
         };
-        let id = until_cancelled(&cancels, self.begin(file.as_ref())).await?;
+        let id = until_cancelled(&cancels, self.deadline.bound(self.begin(file.as_ref()))).await?;
         let (mut supply, first) = match work {
             Work::Source(source) => (Supply::of(source, self.layout)?, None),
             Work::Begun { supply, first } => (supply, Some(first)),
@@ -213,7 +217,7 @@ impl Upload {
             })?;
         }
         let mut budget = self.budget();
-        let complete = self.steps.complete(&id, &self.done, self.mode, &mut budget);
+        let complete = self.steps.complete(&id, &self.done, self.mode, self.earlier, &mut budget);
         until_cancelled(&cancels, complete).await
     }
 
@@ -306,7 +310,11 @@ impl Upload {
             }
             Err(error) => error,
         };
-        let error = if self.completing { error } else { without_object(error) };
+        let error = match self.earlier {
+            _ if self.completing || error.stored() => error,
+            Before::Nothing => without_object(error),
+            Before::MaybeSent => error.undecided(),
+        };
         let is_object = error.stored() || self.completing && error.kind() == ErrorKind::Integrity;
         if is_object {
             self.forget();
@@ -316,8 +324,8 @@ impl Upload {
         if self.checkpoint.is_some() {
             let saved = self.save().await;
             return Err(match saved {
-                Ok(()) if self.completing => error,
-                Ok(()) => error.with_hint(format!(
+                Ok(()) if self.completing || self.earlier == Before::MaybeSent => error,
+                Ok(()) => error.with_remains(&format!(
                     "Nothing is stored yet; {} parts are with OSS, and the same call goes on from there.",
                     self.done.len()
                 )),
@@ -327,7 +335,7 @@ impl Upload {
         let mut budget = Budget::new(Deadline::within(ABORT_TIMEOUT), self.steps.client.retries);
         match self.steps.abort(&id, &mut budget).await {
             Ok(()) if self.completing => Err(error),
-            Ok(()) => Err(error.with_hint("Nothing was stored, and OSS keeps no parts.")),
+            Ok(()) => Err(error.with_remains("Nothing was stored, and OSS keeps no parts.")),
             Err(failed) => {
                 tracing::warn!(id, error = %failed, "the upload could not be aborted");
                 let parts = match self.completing {

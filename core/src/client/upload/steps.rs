@@ -10,10 +10,12 @@ use http::Method;
 use md5::{Digest, Md5};
 use quick_xml::escape::escape;
 use serde::Deserialize;
+use sha2::Sha256;
 
+use super::super::careful::{self, Before, Terms};
 use super::super::exchange::{Budget, Call, Parcel};
 use super::super::reply::CallbackReply;
-use super::super::{Inner, answer, careful, put};
+use super::super::{Inner, answer, put};
 use crate::callback::Callback;
 use crate::checksum::Combiner;
 use crate::error::{Error, ErrorKind, Result};
@@ -85,6 +87,24 @@ impl Steps {
         self.headers.iter().filter(|(name, _)| wanted(name)).cloned().collect()
     }
 
+    /// What every request needs where the requester pays.
+    pub fn payer(&self) -> Vec<(String, String)> {
+        self.chosen(|name| name == "x-oss-request-payer")
+    }
+
+    /// Tells whether another run would make the same object of the same data: a digest, as some headers are
+    /// nobody's business.
+    pub fn fingerprint(&self) -> String {
+        let mut headers = self.chosen(|name| !matches!(name, "x-oss-traffic-limit" | "x-oss-request-payer"));
+        headers.sort();
+        let mut digest = Sha256::new();
+        for text in headers.iter().flat_map(|(name, value)| [name, value]) {
+            digest.update(text.len().to_le_bytes());
+            digest.update(text);
+        }
+        BASE64.encode(digest.finalize())
+    }
+
     pub async fn initiate(&self, budget: &mut Budget) -> Result<String> {
         // The limit is one of a connection, and this one carries no data.
         let headers = self.chosen(|name| name != "x-oss-traffic-limit");
@@ -125,7 +145,7 @@ impl Steps {
             if marker > 0 {
                 query.push(pair("part-number-marker", &marker.to_string()));
             }
-            let headers = self.chosen(|name| name == "x-oss-request-payer");
+            let headers = self.payer();
             let call = self.call(Method::GET, query, headers)?;
             let judge = |response, _: &Outgoing| document::<Listing>(response, "ListParts");
             let parcel = Parcel::empty();
@@ -148,6 +168,7 @@ impl Steps {
         id: &str,
         parts: &DoneParts,
         mode: CallbackRetry,
+        earlier: Before,
         budget: &mut Budget,
     ) -> Result<CallbackReply> {
         let mut query = vec![pair("uploadId", id)];
@@ -158,12 +179,12 @@ impl Steps {
         put::attach(&self.callback, &self.options, &mut headers, &mut query);
         let call = self.call(Method::POST, query, headers)?;
         let parcel = Parcel::of_bytes(Bytes::from(part_list(parts)));
-        let crc64 = Some(whole_crc64(parts));
-        careful::send(&self.client, &*self.transport, &call, &parcel, crc64, mode, budget).await
+        let terms = Terms { crc64: Some(whole_crc64(parts)), mode, earlier };
+        careful::send(&self.client, &*self.transport, &call, &parcel, terms, budget).await
     }
 
     pub async fn abort(&self, id: &str, budget: &mut Budget) -> Result<()> {
-        let headers = self.chosen(|name| name == "x-oss-request-payer");
+        let headers = self.payer();
         let call = self.call(Method::DELETE, vec![pair("uploadId", id)], headers)?;
         let judge = |response: Response, _: &Outgoing| match response.status {
             200 | 204 | 404 => Ok(()),

@@ -1,5 +1,7 @@
 //! Asking OSS about a callback: what is there is confirmed, and whatever differs is told.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +12,7 @@ use oss_callback::{
 use oss_callback_emulator::Emulator;
 use oss_callback_tests::app_server::AppServer;
 use oss_callback_tests::faulty_oss;
+use oss_callback_tests::http::{Request, Server, Then};
 
 use super::strict_example::{accept, strict};
 
@@ -98,6 +101,21 @@ fn every_claim_is_compared_for_itself_and_a_wrong_number_is_no_match() {
     for missing in ["bucket=b-1&object=other&size=9", "bucket=nobodys&object=k&size=9"] {
         let error = client.confirm(&event(missing)).unwrap_err();
         assert_eq!((error.reason(), error.kind()), (Some(Reason::ObjectMissing), ErrorKind::Verification));
+    }
+}
+
+#[test]
+fn a_page_of_a_gateways_is_no_answer() {
+    for status in ["404 Not Found", "200 OK"] {
+        let page = move |_: &Request, stream: &mut TcpStream| {
+            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n")?;
+            Ok(Then::KeepAlive)
+        };
+        let server = Server::start(page).unwrap();
+        let builder = Client::builder().endpoint(server.url()).region("cn-hangzhou");
+        let client = builder.access_key_id("id").access_key_secret("secret").build().unwrap();
+        let error = client.confirm(&event("bucket=b-1&object=k&size=9")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Service, "{status}: {error}");
     }
 }
 

@@ -15,6 +15,7 @@ mod hostile;
 mod in_flight;
 mod kills;
 mod layout;
+mod looks;
 mod outcomes;
 mod post_forms;
 mod proxies;

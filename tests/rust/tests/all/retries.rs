@@ -210,6 +210,23 @@ fn a_source_of_another_length_stores_nothing() {
 }
 
 #[test]
+fn a_source_that_is_not_as_empty_as_announced_is_noticed() {
+    let oss = Rig::start();
+    let body = Body::reader(std::io::Cursor::new(b"not empty".to_vec()), Some(0));
+    let error = put(&oss, body, CallbackRetry::IfNotStored).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Source, "{error}");
+    assert!(error.to_string().contains("goes on after the 0 bytes"), "{error}");
+    assert!(oss.emulator.requests().is_empty());
+    // The kernel says of its own files that they are empty.
+    #[cfg(target_os = "linux")]
+    {
+        let path = std::path::Path::new("/proc/self/status");
+        put(&oss, path, CallbackRetry::IfNotStored).unwrap();
+        assert!(oss.object().unwrap().data.starts_with(b"Name:"));
+    }
+}
+
+#[test]
 fn a_stream_that_was_read_in_part_is_not_retried_and_the_error_says_so() {
     let oss = Rig::with("close request=100000 on=PutObject");
     let error = put(&oss, portions(None), CallbackRetry::IfNotStored).unwrap_err();

@@ -240,6 +240,38 @@ fn an_upload_that_oss_no_longer_knows_begins_anew() {
 }
 
 #[test]
+fn a_source_of_another_length_begins_anew_even_if_the_parts_cannot_be_removed() {
+    let (oss, place) = (Rig::start(), Place::with(&data()));
+    cancelled_after(&oss, &place, 2, place.options());
+    std::fs::write(place.source(), data_of(300_000)).unwrap();
+    oss.fault("error status=403 code=AccessDenied on=AbortMultipartUpload");
+    upload(&oss, place.source(), place.options()).unwrap();
+    assert!(oss.holds(&data_of(300_000)));
+}
+
+#[test]
+fn an_upload_that_fails_says_why_and_what_is_left() {
+    let (oss, place) = (Rig::start(), Place::with(&data()));
+    for (options, left) in [(options(), "OSS keeps no parts"), (place.options(), "goes on from there")] {
+        oss.fault("error status=403 code=AccessDenied on=UploadPart times=9");
+        let error = upload(&oss, place.source(), options).unwrap_err();
+        oss.emulator.clear_faults();
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("Check that the key may write") && hint.contains(left), "{hint}");
+    }
+}
+
+#[test]
+fn an_upload_whose_users_code_panics_ends_all_the_same() {
+    let oss = Rig::start();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let request = UploadRequest::new(BUCKET, KEY, "data", &oss.callback()).progress(|_| panic!("asked for"));
+    oss.client().start_upload(request, move |outcome| sender.send(outcome).unwrap());
+    let error = receiver.recv_timeout(Duration::from_secs(10)).unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Bug, "{error}");
+}
+
+#[test]
 fn started_uploads_end_with_their_outcome() {
     let oss = Rig::start();
     let (sender, receiver) = std::sync::mpsc::channel();
