@@ -383,7 +383,7 @@ async fn until_interrupted<T>(
 }
 
 pub(crate) fn cancelled() -> Error {
-    Error::new(ErrorKind::Cancelled, "the call was cancelled before OSS had answered").undecided()
+    Error::new(ErrorKind::Cancelled, "the call was cancelled before OSS had answered")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One request, signed and sent as often as it takes: what is common to all operations.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use crate::engine::Load;
 use crate::error::{Error, ErrorKind, Result};
 use crate::retry::{self, Fate, Step};
 use crate::sign::SignRequest;
-use crate::transport::{Failure, FailureCause, Outgoing, Request, Response, Transport};
+use crate::transport::{Failure, FailureCause, Gauge, Outgoing, Request, Response, Transport};
 
 /// PutObject and UploadPart take at most 5 GB (OSS, PutObject).
 pub(super) const REQUEST_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
@@ -97,22 +97,6 @@ pub(super) struct Parcel {
     gauge: Gauge,
 }
 
-/// Tells how far the sending of a parcel is.
-#[derive(Clone, Default)]
-pub(super) struct Gauge(Arc<Mutex<Weak<Outgoing>>>);
-
-impl Gauge {
-    fn set(&self, outgoing: &Arc<Outgoing>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(outgoing);
-    }
-
-    /// Bytes handed to the connection in the sending under way.
-    pub fn taken(&self) -> u64 {
-        let current = self.0.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
-        current.map_or(0, |outgoing| outgoing.taken())
-    }
-}
-
 enum Data {
     Bytes(Bytes),
     /// Read ahead while it is sent.
@@ -139,7 +123,8 @@ impl Parcel {
             Source::File(file) => Parcel::new(Data::File(file)),
             Source::Stream { reader, length } => {
                 let feed = feed_stream(reader, length, REQUEST_BYTES_MAX)?;
-                Parcel::new(Data::Stream(Outgoing::of_feed(feed)))
+                let gauge = Gauge::default();
+                Parcel { data: Data::Stream(Outgoing::of_feed(feed, &gauge)), gauge }
             }
         })
     }
@@ -159,15 +144,16 @@ impl Parcel {
 
     /// The data, on its way out once more. `None` if it cannot be sent again.
     pub fn outgoing(&self) -> Result<Option<Arc<Outgoing>>> {
-        let outgoing = match &self.data {
-            Data::Bytes(bytes) => Outgoing::new(bytes.clone()),
-            Data::File(file) => Outgoing::of_feed(file.feed_ahead(0, file.length)?),
-            Data::Range { file, offset, length } => Outgoing::of_feed(file.feed_here(*offset, *length)),
+        let gauge = &self.gauge;
+        Ok(Some(match &self.data {
+            Data::Bytes(bytes) => Outgoing::new(bytes.clone(), gauge),
+            Data::File(file) => Outgoing::of_feed(file.feed_ahead(0, file.length)?, gauge),
+            Data::Range { file, offset, length } => {
+                Outgoing::of_feed(file.feed_here(*offset, *length), gauge)
+            }
             Data::Stream(outgoing) if outgoing.taken() == 0 => Arc::clone(outgoing),
             Data::Stream(_) => return Ok(None),
-        };
-        self.gauge.set(&outgoing);
-        Ok(Some(outgoing))
+        }))
     }
 
     /// For whoever wants to see how far its sending is.
@@ -270,7 +256,7 @@ impl Call {
         idle_timeout: Duration,
         judge: impl FnOnce(Response, &Outgoing) -> Result<T>,
     ) -> Result<T, Failed> {
-        outgoing.check_emptiness().await.map_err(Failed::settled)?;
+        outgoing.hand_over_nothing().await.map_err(Failed::settled)?;
         let signer = client.signers.current().await.map_err(Failed::settled)?;
         let signed = signer.sign(&self.sign, client.clock.now()).map_err(Failed::settled)?;
         let request = Request {
@@ -355,6 +341,14 @@ impl Call {
         };
         Failed { error, fate: retry::fate_of_failure(cause, outgoing.is_handed_over()) }
     }
+}
+
+/// Whoever is cancelled before all was handed over has made no object.
+pub(super) fn known_to<T>(gauge: &Gauge, outcome: Result<T>) -> Result<T> {
+    outcome.map_err(|error| match error.kind() {
+        ErrorKind::Cancelled if gauge.was_handed_over() => error.undecided(),
+        _ => without_object(error),
+    })
 }
 
 /// Whoever is cancelled before the last request was sent has made no object.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Inner;
+use super::exchange::known_to;
 use super::put::{self, PutRequest};
 use super::reply::CallbackReply;
 use crate::engine::{self, Manner, Stepped};
 use crate::error::{Error, Result};
-use crate::transport::Socket;
+use crate::transport::{Gauge, Socket};
 
 /// An upload in flight, which moves only in [`advance`](InFlight::advance). Made by
 /// [`Client::begin`](crate::Client::begin).
@@ -21,6 +22,7 @@ use crate::transport::Socket;
 #[must_use]
 pub struct InFlight {
     call: Stepped<CallbackReply>,
+    gauge: Gauge,
     client: Arc<Inner>,
 }
 
@@ -43,10 +45,11 @@ impl InFlight {
         let cancel = request.cancel.clone();
         let (plan, lease) = put::Plan::new(client, request)?;
         let (inner, deadline) = (Arc::clone(client), plan.deadline.at.into_std());
+        let gauge = plan.parcel.gauge();
         let call = client.engines.stepped(cancel, lease, deadline, |transport| async move {
             put::run(&inner, transport, &plan).await
         })?;
-        Ok(InFlight { call, client: Arc::clone(client) })
+        Ok(InFlight { call, gauge, client: Arc::clone(client) })
     }
 
     /// Goes on until the upload has ended, or nothing is left but to wait for the server's answer. Blocks
@@ -56,7 +59,7 @@ impl InFlight {
     /// of kind `invalid_argument`.
     pub fn advance(&mut self) -> Step {
         match self.client.engines.advance(&mut self.call, Manner::Blocking) {
-            Some(engine::Step::Ended(outcome)) => Step::Ended(outcome),
+            Some(engine::Step::Ended(outcome)) => Step::Ended(known_to(&self.gauge, outcome)),
             Some(engine::Step::AwaitsAnswer(until)) => Step::AwaitsAnswer(until),
             Some(engine::Step::Busy) => Step::Ended(self.finish()),
             None => Step::Ended(Err(has_ended())),
@@ -66,8 +69,11 @@ impl InFlight {
     /// [`advance`](InFlight::advance) that never blocks; it may come back without any progress.
     #[cfg(target_os = "linux")]
     pub(super) fn advance_promptly(&mut self) -> engine::Step<CallbackReply> {
-        let step = self.client.engines.advance(&mut self.call, Manner::Prompt);
-        step.unwrap_or_else(|| engine::Step::Ended(Err(has_ended())))
+        match self.client.engines.advance(&mut self.call, Manner::Prompt) {
+            Some(engine::Step::Ended(outcome)) => engine::Step::Ended(known_to(&self.gauge, outcome)),
+            Some(step) => step,
+            None => engine::Step::Ended(Err(has_ended())),
+        }
     }
 
     #[cfg(target_os = "linux")]
@@ -80,7 +86,8 @@ impl InFlight {
     /// # Errors
     /// As [`Client::send`](crate::Client::send); `invalid_argument` if it has ended before.
     pub fn finish(&mut self) -> Result<CallbackReply> {
-        self.client.engines.finish(&mut self.call).unwrap_or_else(|| Err(has_ended()))
+        let outcome = self.client.engines.finish(&mut self.call).unwrap_or_else(|| Err(has_ended()));
+        known_to(&self.gauge, outcome)
     }
 
     /// What to wait for after [`Step::AwaitsAnswer`]; nothing else has one.

@@ -37,6 +37,7 @@ pub use reply::CallbackReply;
 pub use upload::{Progress, UploadRequest};
 
 use builder::Timeouts;
+use exchange::known_to;
 
 /// Uploads objects with callbacks.
 ///
@@ -143,9 +144,12 @@ impl Client {
     ) -> Result<CallbackReply> {
         let cancel = request.cancel.clone();
         let (plan, lease) = put::Plan::new(&self.inner, request)?;
-        self.inner.engines.block_on(cancel.as_ref(), interrupt, &lease, |transport| async move {
-            put::run(&self.inner, transport, &plan).await
-        })
+        let gauge = plan.parcel.gauge();
+        let outcome =
+            self.inner.engines.block_on(cancel.as_ref(), interrupt, &lease, |transport| async move {
+                put::run(&self.inner, transport, &plan).await
+            });
+        known_to(&gauge, outcome)
     }
 
     /// Starts an upload and returns at once; `done` is called with its outcome on a thread of the
@@ -161,13 +165,13 @@ impl Client {
             Ok(planned) => planned,
             Err(error) => return done(Err(error)),
         };
-        let inner = Arc::clone(&self.inner);
+        let (inner, gauge) = (Arc::clone(&self.inner), plan.parcel.gauge());
         self.inner.engines.start(
             plan.parcel.load(),
             cancel,
             lease,
             |transport| async move { put::run(&inner, transport, &plan).await },
-            done,
+            move |outcome| done(known_to(&gauge, outcome)),
         );
     }
 
@@ -182,7 +186,10 @@ impl Client {
         let call = |transport| async move {
             let opened = opening::aside(ending.clone(), move || put::Plan::new(&opener, request)).await;
             let (plan, _lease) = opened?;
-            until_cancelled(ending.as_ref(), put::run(&inner, transport, &plan)).await
+            known_to(
+                &plan.parcel.gauge(),
+                until_cancelled(ending.as_ref(), put::run(&inner, transport, &plan)).await,
+            )
         };
         // Whose data is lent is told by its own means when the last of it is let go.
         self.inner.engines.start(Load::Large, None, Lease::default(), call, done);

@@ -430,4 +430,5 @@ pub const ERROR_FACTS: &[(&str, &str)] = &[
     ("cause", "string"),
     ("callback_status", "integer"),
     ("reason", "string"),
+    ("os_error", "integer"),
 ];

@@ -109,7 +109,9 @@ impl Error {
 
     /// Nobody knows whether the object is stored, and the callback made.
     pub(crate) fn undecided(mut self) -> Error {
-        self.facts.maybe_stored = true;
+        if std::mem::replace(&mut self.facts.maybe_stored, true) {
+            return self;
+        }
         // An earlier attempt may have been carried out.
         self.with_remains("The object may or may not be stored, and the callback may have been made.")
     }
@@ -254,6 +256,21 @@ impl Error {
         self.facts.reason
     }
 
+    /// The system's own number for what it refused, such as 2 (`ENOENT`) for a file that is not there: from the
+    /// [sources](std::error::Error::source).
+    pub fn os_error(&self) -> Option<i32> {
+        let mut next = std::error::Error::source(self);
+        while let Some(cause) = next {
+            if let Some(number) =
+                cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error)
+            {
+                return Some(number);
+            }
+            next = cause.source();
+        }
+        None
+    }
+
     /// A fact by its name in [`ERROR_FACTS`]: the way out for other languages. `None` for a fact that
     /// the error does not have.
     pub fn fact(&self, name: &str) -> Option<FactValue<'_>> {
@@ -274,6 +291,9 @@ impl Error {
             "version_id" => self.version_id().map(FactValue::Text),
             "cause" => self.cause().map(|cause| FactValue::Text(cause.name())),
             "callback_status" => self.callback_status().map(|status| FactValue::Integer(status.into())),
+            "os_error" => {
+                self.os_error().and_then(|number| u64::try_from(number).ok()).map(FactValue::Integer)
+            }
             "reason" => self.reason().map(|reason| FactValue::Text(reason.name())),
             _ => None,
         }
@@ -363,6 +383,7 @@ mod tests {
             .with_stored(StoredObject { etag: text(), crc64: Some(u64::MAX), version_id: text() })
             .with_cause(CallbackCause::BadStatus, Some(502))
             .with_reason(VerificationReason::WrongSignature)
+            .with_source(std::io::Error::from_raw_os_error(2))
     }
 
     #[test]
@@ -385,7 +406,7 @@ mod tests {
         let inner =
             Error::new(ErrorKind::Network, "the line broke").with_source(std::io::Error::other("EPIPE"));
         assert_eq!(full().with_source(inner).causes().unwrap(), "the line broke: EPIPE");
-        assert_eq!(full().causes(), None);
+        assert_eq!(Error::new(ErrorKind::Network, "the line broke").causes(), None);
     }
 
     #[test]

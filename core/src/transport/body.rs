@@ -4,7 +4,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,40 @@ use crate::body::{Feed, PIECE_BYTES};
 use crate::checksum::Crc64;
 use crate::error::Error;
 
+/// How far the sending of some data is, however often it is sent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gauge(Arc<GaugeState>);
+
+#[derive(Debug, Default)]
+struct GaugeState {
+    current: Mutex<Weak<Outgoing>>,
+    handed_over: AtomicBool,
+}
+
+impl Gauge {
+    /// Bytes handed to the connection in the sending under way.
+    pub fn taken(&self) -> u64 {
+        let current = locked(&self.0.current).upgrade();
+        current.map_or(0, |outgoing| outgoing.taken())
+    }
+
+    /// Whether all of it was handed over, in this sending or one before. Until then, the server cannot have had a
+    /// whole request.
+    pub fn was_handed_over(&self) -> bool {
+        self.0.handed_over.load(Ordering::Acquire)
+    }
+
+    fn note(&self) {
+        self.0.handed_over.store(true, Ordering::Release);
+    }
+}
+
 /// A request body, and what has become of it. Shared between the sender, which takes pieces, and the
 /// call, which asks how far it got.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     length: Option<u64>,
+    gauge: Gauge,
     data: Mutex<Data>,
     taken: AtomicU64,
     /// Without an announced length the end must have been passed on too.
@@ -38,18 +67,19 @@ enum Data {
 
 impl Outgoing {
     /// Bytes in memory.
-    pub fn new(bytes: Bytes) -> Arc<Outgoing> {
-        Outgoing::with(Some(bytes.len() as u64), Data::Bytes(bytes))
+    pub fn new(bytes: Bytes, gauge: &Gauge) -> Arc<Outgoing> {
+        Outgoing::with(Some(bytes.len() as u64), Data::Bytes(bytes), gauge)
     }
 
     /// What a source gives while it is read.
-    pub fn of_feed(feed: Feed) -> Arc<Outgoing> {
-        Outgoing::with(feed.length, Data::Feed(feed))
+    pub fn of_feed(feed: Feed, gauge: &Gauge) -> Arc<Outgoing> {
+        Outgoing::with(feed.length, Data::Feed(feed), gauge)
     }
 
-    fn with(length: Option<u64>, data: Data) -> Arc<Outgoing> {
-        Arc::new(Outgoing {
+    fn with(length: Option<u64>, data: Data, gauge: &Gauge) -> Arc<Outgoing> {
+        let outgoing = Arc::new(Outgoing {
             length,
+            gauge: gauge.clone(),
             data: Mutex::new(data),
             taken: AtomicU64::new(0),
             ended: AtomicBool::new(false),
@@ -57,7 +87,9 @@ impl Outgoing {
             moved_ns: AtomicU64::new(0),
             crc: Mutex::new(Crc64::new()),
             failure: Mutex::new(None),
-        })
+        });
+        *locked(&gauge.0.current) = Arc::downgrade(&outgoing);
+        outgoing
     }
 
     /// Bytes that are announced, if their number is known.
@@ -65,11 +97,12 @@ impl Outgoing {
         self.length
     }
 
-    /// Sees to it that a source that is announced to be empty is: its connection never asks for any of it.
+    /// Sees to it that a source that is announced to be empty is, as its connection never asks for any of it, and
+    /// takes it for handed over.
     ///
     /// # Errors
-    /// What the source says, if it is not.
-    pub async fn check_emptiness(&self) -> Result<(), Error> {
+    /// What the source says, if it is not empty.
+    pub async fn hand_over_nothing(&self) -> Result<(), Error> {
         if self.length != Some(0) {
             return Ok(());
         }
@@ -79,7 +112,9 @@ impl Outgoing {
                 feed.poll_next(context).map(|piece| piece.map_or(Ok(()), |piece| piece.map(drop)))
             }
         })
-        .await
+        .await?;
+        self.gauge.note();
+        Ok(())
     }
 
     /// Whether every byte was handed to the connection. While it is false, the server cannot have
@@ -123,7 +158,10 @@ impl Outgoing {
     fn pass_on(&self, piece: Bytes, crc: Crc64) -> Frame<Bytes> {
         *locked(&self.crc) = crc;
         self.touch();
-        self.taken.fetch_add(piece.len() as u64, Ordering::AcqRel);
+        let taken = self.taken.fetch_add(piece.len() as u64, Ordering::AcqRel) + piece.len() as u64;
+        if self.length == Some(taken) {
+            self.gauge.note();
+        }
         Frame::data(piece)
     }
 }
@@ -186,6 +224,7 @@ impl Body for Pieces {
                 }
                 None => {
                     outgoing.ended.store(true, Ordering::Release);
+                    outgoing.gauge.note();
                     Poll::Ready(None)
                 }
             },

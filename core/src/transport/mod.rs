@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use ::http::{HeaderMap, Method};
 use bytes::Bytes;
 
-pub(crate) use self::body::Outgoing;
+pub(crate) use self::body::{Gauge, Outgoing};
 pub(crate) use self::document::SmallFetch;
 pub(crate) use self::fetch::{Fetch, FetchSettings, Fetched, fetch};
 pub(crate) use self::http::{HttpConfig, HttpTransport, ProxyChoice};

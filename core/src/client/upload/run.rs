@@ -16,13 +16,13 @@ use super::steps::{DoneParts, Steps};
 use super::{Plan, Progress, Watch, md5_of_whole};
 use crate::body::Source;
 use crate::client::careful::Before;
-use crate::client::exchange::{Budget, Deadline, Gauge, without_object};
+use crate::client::exchange::{Budget, Deadline, known_to, without_object};
 use crate::client::reply::CallbackReply;
 use crate::client::{Inner, put};
 use crate::engine::{self, Cancel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::CallbackRetry;
-use crate::transport::Transport;
+use crate::transport::{Gauge, Transport};
 
 /// How often progress is told.
 const TICK: Duration = Duration::from_millis(100);
@@ -84,7 +84,7 @@ async fn in_one(
         meter.tell(progress);
         tokio::select! {
             biased;
-            () = any_cancelled(&plan.cancels) => return Err(engine::cancelled()),
+            () = any_cancelled(&plan.cancels) => return known_to(&put.parcel.gauge(), Err(engine::cancelled())),
             outcome = &mut work => {
                 if outcome.is_ok() {
                     meter.tell(Progress { bytes_done: bytes_total.unwrap_or(progress.bytes_done), ..progress });
@@ -311,7 +311,9 @@ impl Upload {
             Err(error) => error,
         };
         let error = match self.earlier {
-            _ if self.completing || error.stored() => error,
+            _ if error.stored() => error,
+            _ if self.completing && error.kind() != ErrorKind::Cancelled => error,
+            _ if self.completing => error.undecided(),
             Before::Nothing => without_object(error),
             Before::MaybeSent => error.undecided(),
         };

@@ -6,8 +6,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use oss_callback::{
-    Body, Callback, CallbackRetry, Cancel, Client, Error, ErrorKind, PutOptions, PutRequest, UploadOptions,
-    UploadRequest,
+    Body, Callback, CallbackRetry, Cancel, Client, Error, ErrorKind, PutOptions, PutRequest, Step,
+    UploadOptions, UploadRequest,
 };
 use oss_callback_emulator::Operation;
 use oss_callback_tests::faulty_oss;
@@ -131,6 +131,35 @@ fn cancelling_a_request_under_way_leaves_it_open() {
 }
 
 #[test]
+fn whoever_is_cancelled_before_all_was_sent_has_stored_nothing() {
+    // Never begun.
+    let oss = Rig::start();
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let request = |data: Body| PutRequest::new(BUCKET, KEY, data, &oss.callback()).cancel(&cancel);
+    says(&oss.client().send(request("Hello OSS".into())).unwrap_err(), false);
+    let (sender, ended) = mpsc::channel();
+    oss.client().start(request("".into()), move |outcome| sender.send(outcome).unwrap());
+    says(&ended.recv().unwrap().unwrap_err(), false);
+    let Step::Ended(outcome) = oss.client().begin(request("Hello OSS".into())).unwrap().advance() else {
+        panic!("it goes on");
+    };
+    says(&outcome.unwrap_err(), false);
+    assert!(oss.emulator.requests().is_empty());
+    // Half sent, to somebody who reads no more.
+    let server = Server::start_raw(|mut stream| {
+        stream.read_exact(&mut [0; 64])?;
+        std::thread::sleep(Duration::from_secs(10));
+        Ok(())
+    })
+    .unwrap();
+    let (cancel, start) = (Cancel::new(), Instant::now());
+    let request = PutRequest::new(BUCKET, KEY, vec![7; 64 << 20], &callback()).cancel(&cancel);
+    let error = client_of(&server).send_while(request, || start.elapsed() > Duration::from_millis(200));
+    says(&error.unwrap_err(), false);
+}
+
+#[test]
 fn a_page_that_is_not_from_oss_is_no_success() {
     let server = faulty_oss::start().unwrap();
     let error = client_of(&server).put_object_with_callback(BUCKET, "portal/a", "data", &callback());
@@ -249,7 +278,7 @@ fn a_stepped_upload_that_comes_back_early_need_not_come_back_at_once() {
     // Begun long before it is moved.
     std::thread::sleep(Duration::from_millis(100));
     for _ in 0..5 {
-        let oss_callback::Step::AwaitsAnswer(until) = upload.advance() else { panic!("it takes longer") };
+        let Step::AwaitsAnswer(until) = upload.advance() else { panic!("it takes longer") };
         assert!(until > Instant::now() + Duration::from_millis(300));
     }
     upload.finish().unwrap();

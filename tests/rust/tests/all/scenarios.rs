@@ -417,6 +417,7 @@ fn damaged_data_is_an_integrity_error() {
         .put_object_with_callback(BUCKET, "wrong-crc/a", b"data", &anywhere())
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Integrity);
+    assert!(!error.stored() && !error.is_retryable() && error.etag().is_some(), "{error:?}");
 }
 
 #[test]
