@@ -6,6 +6,7 @@ import "C"
 import (
 	"context"
 	"errors"
+	"syscall"
 )
 
 // ErrClosed is what using a [Client], [Callback], [CallbackVerifier] or [Signer] after Close comes to. It
@@ -23,7 +24,8 @@ func (e *Error) Is(target error) bool {
 	return ok && sentinel.kind == e.Kind
 }
 
-// Unwrap returns what lies behind the error on Go's side, such as [context.Canceled].
+// Unwrap returns what lies behind the error on Go's side, such as [context.Canceled], and what the system
+// refused, such as [io/fs.ErrNotExist].
 func (e *Error) Unwrap() []error {
 	return e.wrapped
 }
@@ -61,6 +63,10 @@ func takeError(status C.osscb_status, handle *C.osscb_error) *Error {
 	e.Source = C.GoString(C.osscb_error_source(handle))
 	e.retryable = bool(C.osscb_error_is_retryable(handle))
 	e.readFacts(handle)
+	if e.OSError != 0 {
+		// So that errors.Is knows it as fs.ErrNotExist and the like.
+		e.wrapped = append(e.wrapped, syscall.Errno(e.OSError))
+	}
 	return e
 }
 

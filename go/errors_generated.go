@@ -277,20 +277,23 @@ type Error struct {
 	// With `SignatureDoesNotMatch`: the string that OSS signed, to compare with the client's.
 	StringToSign string
 
-	// True when the object is known to be stored in spite of the error.
+	// True when the object is known to be stored in spite of the error. With [ErrIntegrity] it is
+	// not: OSS holds something else.
 	Stored bool
 
 	// True when nobody knows whether the object is stored and the callback made: OSS may have had
 	// the whole request, and its answer was lost. To upload again can make a second callback.
 	MaybeStored bool
 
-	// ETag of the stored object, without quotes.
+	// ETag of the stored object, without quotes; with [ErrIntegrity], of what OSS holds in its
+	// place.
 	ETag string
 
-	// CRC-64 of the stored object.
+	// CRC-64 of the stored object; with [ErrIntegrity], of what OSS holds in its place.
 	CRC64 *uint64
 
-	// Version of the stored object, in a versioned bucket.
+	// Version of the stored object, in a versioned bucket; with [ErrIntegrity], of what OSS holds
+	// in its place.
 	VersionID string
 
 	// With [ErrCallbackFailed]: why the callback failed, one of the causes in docs/errors.md.
@@ -302,6 +305,10 @@ type Error struct {
 
 	// With [ErrVerification]: which check failed, one of the reasons in docs/errors.md.
 	Reason Reason
+
+	// The system's own number for what it refused (`errno`; on Windows its error code), such as 2
+	// for a file that is not there.
+	OSError int
 
 	retryable bool
 	wrapped   []error
@@ -329,4 +336,5 @@ func (e *Error) readFacts(handle *C.osscb_error) {
 	e.Cause = Cause(C.GoString(C.osscb_error_cause(handle)))
 	e.CallbackStatus = int(C.osscb_error_callback_status(handle))
 	e.Reason = Reason(C.GoString(C.osscb_error_reason(handle)))
+	e.OSError = int(C.osscb_error_os_error(handle))
 }

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -115,4 +117,13 @@ func panicOf(call func()) (panicked any) {
 	defer func() { panicked = recover() }()
 	call()
 	return nil
+}
+
+func TestAFileThatIsNotThereIsKnownAsSuch(t *testing.T) {
+	nowhere := osscallback.FromPath(t.TempDir() + "/none")
+	_, err := bedClient(t).UploadFileWithCallback(ctx, bucket, "a", nowhere, anywhere(t), nil)
+	if !errors.Is(err, osscallback.ErrSource) || !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	equal(t, "number", failure(t, err).OSError, int(syscall.ENOENT))
 }

@@ -1182,8 +1182,8 @@ void osscb_client_options_set_region(struct osscb_client_options *options, struc
  * Where requests go, such as `https://oss-cn-hangzhou.aliyuncs.com`, your own domain (with
  * `addressing` cname), or a local server.
  *
- * Default: from the environment: `OSS_ENDPOINT`; else the region's endpoint on `network`, by
- * https.
+ * Default: from the environment: `OSS_ENDPOINT`, unless `network` is set; else the region's
+ * endpoint on `network`, by https.
  */
 void osscb_client_options_set_endpoint(struct osscb_client_options *options, struct osscb_str value);
 
@@ -1947,7 +1947,8 @@ const char *osscb_error_recommend_doc(const struct osscb_error *error);
 const char *osscb_error_string_to_sign(const struct osscb_error *error);
 
 /**
- * True when the object is known to be stored in spite of the error.
+ * True when the object is known to be stored in spite of the error. With `integrity` it is
+ * not: OSS holds something else.
  *
  * False if `error` is NULL.
  */
@@ -1962,21 +1963,22 @@ bool osscb_error_stored(const struct osscb_error *error);
 bool osscb_error_maybe_stored(const struct osscb_error *error);
 
 /**
- * ETag of the stored object, without quotes.
+ * ETag of the stored object, without quotes; with `integrity`, of what OSS holds in its place.
  *
  * NULL if the error does not have it. Borrowed until `osscb_error_free`.
  */
 const char *osscb_error_etag(const struct osscb_error *error);
 
 /**
- * CRC-64 of the stored object.
+ * CRC-64 of the stored object; with `integrity`, of what OSS holds in its place.
  *
  * Returns false, and leaves `value` as it is, if the error does not have it.
  */
 bool osscb_error_crc64(const struct osscb_error *error, uint64_t *value);
 
 /**
- * Version of the stored object, in a versioned bucket.
+ * Version of the stored object, in a versioned bucket; with `integrity`, of what OSS holds in
+ * its place.
  *
  * NULL if the error does not have it. Borrowed until `osscb_error_free`.
  */
@@ -2005,6 +2007,14 @@ int32_t osscb_error_callback_status(const struct osscb_error *error);
  * NULL if the error does not have it. Borrowed until `osscb_error_free`.
  */
 const char *osscb_error_reason(const struct osscb_error *error);
+
+/**
+ * The system's own number for what it refused (`errno`; on Windows its error code), such as 2
+ * for a file that is not there.
+ *
+ * 0 if the error does not have it.
+ */
+int32_t osscb_error_os_error(const struct osscb_error *error);
 
 /**
  * Hands credentials over, from within a credentials function. The texts are copied; your copies are

@@ -536,7 +536,10 @@ export interface ErrorFacts {
   /** With `SignatureDoesNotMatch`: the string that OSS signed, to compare with the client's. */
   readonly stringToSign?: string
 
-  /** True when the object is known to be stored in spite of the error. */
+  /**
+   * True when the object is known to be stored in spite of the error. With `integrity` it is not: OSS
+   * holds something else.
+   */
   readonly stored: boolean
 
   /**
@@ -545,13 +548,19 @@ export interface ErrorFacts {
    */
   readonly maybeStored: boolean
 
-  /** ETag of the stored object, without quotes. */
+  /** ETag of the stored object, without quotes; with `integrity`, of what OSS holds in its place. */
   readonly etag?: string
 
-  /** CRC-64 of the stored object. In decimal: a number holds 53 bits. */
+  /**
+   * CRC-64 of the stored object; with `integrity`, of what OSS holds in its place. In decimal: a number
+   * holds 53 bits.
+   */
   readonly crc64?: string
 
-  /** Version of the stored object, in a versioned bucket. */
+  /**
+   * Version of the stored object, in a versioned bucket; with `integrity`, of what OSS holds in its
+   * place.
+   */
   readonly versionId?: string
 
   /** With `callback_failed`: why the callback failed, one of the causes in docs/errors.md. */
@@ -562,6 +571,12 @@ export interface ErrorFacts {
 
   /** With `verification`: which check failed, one of the reasons in docs/errors.md. */
   readonly reason?: VerificationReason
+
+  /**
+   * The system's own number for what it refused (`errno`; on Windows its error code), such as 2 for a
+   * file that is not there.
+   */
+  readonly osError?: number
 }
 
 /** An argument is missing, malformed or out of range. Nothing was stored. */

@@ -451,7 +451,7 @@ export declare class OssCallbackError extends Error {
   readonly code: ErrorCode
   /** Whether the same call may well succeed when it is made again, without making a second callback. */
   readonly retryable: boolean
-  /** What caused it, where another error did. */
+  /** What caused it, where another error did. Where the system refused something, it has Node's `code`, such as `ENOENT`. */
   readonly cause?: unknown
 }
 

@@ -83,11 +83,11 @@ class Client {
   }
 
   get region() {
-    return take(native.clientFacts(this.#native)).region
+    return native.clientFacts(this.#native).region
   }
 
   get endpoint() {
-    return take(native.clientFacts(this.#native)).endpoint
+    return native.clientFacts(this.#native).endpoint
   }
 
   close() {

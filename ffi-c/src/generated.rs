@@ -1559,7 +1559,8 @@ pub unsafe extern "C" fn osscb_error_string_to_sign(error: *const osscb_error) -
     unsafe { osscb_error::text(error, "string_to_sign") }
 }
 
-/// True when the object is known to be stored in spite of the error.
+/// True when the object is known to be stored in spite of the error. With `integrity` it is
+/// not: OSS holds something else.
 ///
 /// False if `error` is NULL.
 #[unsafe(no_mangle)]
@@ -1576,7 +1577,7 @@ pub unsafe extern "C" fn osscb_error_maybe_stored(error: *const osscb_error) -> 
     unsafe { osscb_error::boolean(error, "maybe_stored") }
 }
 
-/// ETag of the stored object, without quotes.
+/// ETag of the stored object, without quotes; with `integrity`, of what OSS holds in its place.
 ///
 /// NULL if the error does not have it. Borrowed until `osscb_error_free`.
 #[unsafe(no_mangle)]
@@ -1584,7 +1585,7 @@ pub unsafe extern "C" fn osscb_error_etag(error: *const osscb_error) -> *const c
     unsafe { osscb_error::text(error, "etag") }
 }
 
-/// CRC-64 of the stored object.
+/// CRC-64 of the stored object; with `integrity`, of what OSS holds in its place.
 ///
 /// Returns false, and leaves `value` as it is, if the error does not have it.
 #[unsafe(no_mangle)]
@@ -1592,7 +1593,8 @@ pub unsafe extern "C" fn osscb_error_crc64(error: *const osscb_error, value: *mu
     unsafe { osscb_error::u64(error, "crc64", value) }
 }
 
-/// Version of the stored object, in a versioned bucket.
+/// Version of the stored object, in a versioned bucket; with `integrity`, of what OSS holds in
+/// its place.
 ///
 /// NULL if the error does not have it. Borrowed until `osscb_error_free`.
 #[unsafe(no_mangle)]
@@ -1625,4 +1627,13 @@ pub unsafe extern "C" fn osscb_error_callback_status(error: *const osscb_error) 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn osscb_error_reason(error: *const osscb_error) -> *const c_char {
     unsafe { osscb_error::text(error, "reason") }
+}
+
+/// The system's own number for what it refused (`errno`; on Windows its error code), such as 2
+/// for a file that is not there.
+///
+/// 0 if the error does not have it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn osscb_error_os_error(error: *const osscb_error) -> i32 {
+    unsafe { osscb_error::integer(error, "os_error") }
 }

@@ -835,20 +835,22 @@ public:
     /// With `SignatureDoesNotMatch`: the string that OSS signed, to compare with the client's.
     const std::string &string_to_sign() const noexcept { return facts_->string_to_sign; }
 
-    /// True when the object is known to be stored in spite of the error.
+    /// True when the object is known to be stored in spite of the error. With `integrity` it is
+    /// not: OSS holds something else.
     bool stored() const noexcept { return facts_->stored; }
 
     /// True when nobody knows whether the object is stored and the callback made: OSS may have had
     /// the whole request, and its answer was lost. To upload again can make a second callback.
     bool maybe_stored() const noexcept { return facts_->maybe_stored; }
 
-    /// ETag of the stored object, without quotes.
+    /// ETag of the stored object, without quotes; with `integrity`, of what OSS holds in its place.
     const std::string &etag() const noexcept { return facts_->etag; }
 
-    /// CRC-64 of the stored object.
+    /// CRC-64 of the stored object; with `integrity`, of what OSS holds in its place.
     std::optional<std::uint64_t> crc64() const noexcept { return facts_->crc64; }
 
-    /// Version of the stored object, in a versioned bucket.
+    /// Version of the stored object, in a versioned bucket; with `integrity`, of what OSS holds in
+    /// its place.
     const std::string &version_id() const noexcept { return facts_->version_id; }
 
     /// With `callback_failed`: why the callback failed, one of the causes in docs/errors.md.
@@ -862,6 +864,10 @@ public:
     /// With `verification`: which check failed, one of the reasons in docs/errors.md.
     /// The constants of the namespace `reason` name them.
     const std::string &reason() const noexcept { return facts_->reason; }
+
+    /// The system's own number for what it refused (`errno`; on Windows its error code), such as 2
+    /// for a file that is not there.
+    int os_error() const noexcept { return facts_->os_error; }
 
 private:
     struct Facts {
@@ -885,6 +891,7 @@ private:
         std::string cause;
         int callback_status;
         std::string reason;
+        int os_error;
     };
 
     // Shared, as copying an exception must not throw.
@@ -995,6 +1002,7 @@ inline Error::Error(osscb_error *error) : std::runtime_error(osscb_error_message
     facts->cause = text(osscb_error_cause(error));
     facts->callback_status = osscb_error_callback_status(error);
     facts->reason = text(osscb_error_reason(error));
+    facts->os_error = osscb_error_os_error(error);
     facts_ = std::move(facts);
 }
 

@@ -1,5 +1,8 @@
 'use strict'
 
+const process = require('node:process')
+const { getSystemErrorName } = require('node:util')
+
 // One class for each kind of error that the library knows; index.d.ts says what they carry.
 
 class OssCallbackError extends Error {
@@ -87,9 +90,21 @@ for (const [name, type] of Object.entries(classes)) {
   byKind.set(type.kind, type)
 }
 
+/** What the system refused has its name and number, as in Node's own errors. */
+function causeFrom(source, { osError }) {
+  const cause = new Error(source)
+  // Windows has other numbers than Node.
+  if (osError !== undefined && process.platform !== 'win32') {
+    cause.errno = -osError
+    cause.code = getSystemErrorName(-osError)
+  }
+  return cause
+}
+
 /** The exception for a failure that the addon tells. What was thrown in JavaScript is the better cause. */
 function fromFailure({ kind, message, retryable, facts, source }, causeOf) {
-  const cause = causeOf?.(kind, message) ?? (source === undefined ? undefined : new Error(source))
+  const told = source === undefined ? undefined : causeFrom(source, facts)
+  const cause = causeOf?.(kind, message) ?? told
   return new (byKind.get(kind) ?? BugError)(message, { retryable, ...facts, cause })
 }
 

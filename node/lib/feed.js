@@ -4,7 +4,8 @@
 // source never piles up in memory, and copied into the addon's pipe at once.
 
 const { setImmediate } = require('node:timers/promises')
-const { bytes } = require('./arguments.js')
+const { isAnyArrayBuffer } = require('node:util/types')
+const { bytes, typeName } = require('./arguments.js')
 const { channel, forget, listen } = require('./calls.js')
 const { textOf } = require('./errors.js')
 const native = require('./native.js')
@@ -107,6 +108,9 @@ function chunkBytes(chunk, count) {
   if (typeof chunk === 'string') {
     const hint = 'encode it by `Buffer.from(text)`, and do not call `setEncoding` on a stream'
     throw new TypeError(`chunk ${count} is a string; ${hint}`)
+  }
+  if (!ArrayBuffer.isView(chunk) && !isAnyArrayBuffer(chunk)) {
+    throw new TypeError(`chunk ${count} is ${typeName(chunk)}; give Buffers or other views of bytes`)
   }
   return bytes(`chunk ${count}`, chunk)
 }

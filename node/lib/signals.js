@@ -53,12 +53,13 @@ function abortable(signal, start) {
     return start()
   }
   const cancel = native.cancelNew()
-  const running = start(cancel)
   return new Promise((resolve, reject) => {
+    // Before the start, in which the source's own code may abort it.
     const forget = onAbort(signal, () => {
       native.cancel(cancel)
       reject(signal.reason)
     })
+    const running = new Promise((started) => started(start(cancel)))
     running.then(resolve, reject).finally(forget)
   })
 }

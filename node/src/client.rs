@@ -27,6 +27,7 @@ static UPLOAD_OPTIONS: Group = Group::new(UploadOptions::OPTIONS);
 /// What JavaScript's Client is made of.
 pub struct NativeClient {
     inner: Mutex<Option<Client>>,
+    facts: ClientFacts,
     _live: Live,
 }
 
@@ -51,8 +52,12 @@ pub fn client_new(
             builder = builder.credentials_provider(Provider(channel.listener(number)));
         }
         CLIENT_OPTIONS.apply(&options, |name, value| builder.set(name, value))?;
-        let inner = Mutex::new(Some(builder.build()?));
-        Ok(External::new(NativeClient { inner, _live: Live::new() }))
+        let client = builder.build()?;
+        let facts = ClientFacts {
+            region: client.region().map(str::to_owned),
+            endpoint: client.endpoint().to_string(),
+        };
+        Ok(External::new(NativeClient { inner: Mutex::new(Some(client)), facts, _live: Live::new() }))
     })
 }
 
@@ -63,7 +68,8 @@ pub fn client_close(client: &External<NativeClient>) {
     drop(closed);
 }
 
-/// What the client tells of itself.
+/// What the client tells of itself, closed or not.
+#[derive(Clone)]
 #[napi(object, object_from_js = false)]
 pub struct ClientFacts {
     pub region: Option<String>,
@@ -72,14 +78,8 @@ pub struct ClientFacts {
 
 /// Tells region and endpoint.
 #[napi(catch_unwind)]
-pub fn client_facts(client: &External<NativeClient>) -> Outcome<ClientFacts> {
-    guard(|| {
-        let client = client.open()?;
-        Ok(ClientFacts {
-            region: client.region().map(str::to_owned),
-            endpoint: client.endpoint().to_string(),
-        })
-    })
+pub fn client_facts(client: &External<NativeClient>) -> ClientFacts {
+    client.facts.clone()
 }
 
 /// Ends the calls that were started with it.

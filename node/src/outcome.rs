@@ -89,13 +89,7 @@ impl Failure {
             };
             failure.0.facts.insert(names::of_fact(name), value);
         }
-        let mut causes = Vec::new();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            causes.push(cause.to_string());
-            source = cause.source();
-        }
-        failure.0.source = (!causes.is_empty()).then(|| causes.join(": "));
+        failure.0.source = error.causes();
         failure
     }
 

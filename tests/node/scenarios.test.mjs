@@ -318,7 +318,8 @@ test('upload_options_arrive', async () => {
 test('damaged_data_is_an_integrity_error', async () => {
   const error = await rejection(faulty().putObjectWithCallback(BUCKET, 'wrong-crc/a', DATA, callback()))
   assert.ok(error instanceof IntegrityError)
-  assert.equal(error.retryable, true)
+  assert.deepEqual([error.retryable, error.stored], [false, false])
+  assert.ok(error.etag)
 })
 
 test('refused_connection_is_a_network_error', async () => {
@@ -386,6 +387,7 @@ test('handles_are_freed', async () => {
     uploading.close()
     const error = await rejection(uploading.putObjectWithCallback(BUCKET, 'handles.txt', DATA, asked))
     assert.ok(error instanceof InvalidArgumentError && /closed/.test(error.message))
+    assert.equal(uploading.endpoint, at.OSS_ENDPOINT)
     assert.ok(signer.version === 'v4' && asked.urls.length === 1)
   })()
   assert.equal(await liveHandles(before), before)

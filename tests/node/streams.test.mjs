@@ -156,12 +156,34 @@ test('chunks_that_are_no_bytes_are_refused_with_a_hint', async () => {
     [['text'], /chunk 1 is a string; encode it by `Buffer\.from\(text\)`/],
     [Readable.from([DATA]).setEncoding('utf8'), /`setEncoding`/],
     [[DATA, 5], /chunk 2 is a number/],
-    [[null], /chunk 1: must be a Buffer/],
+    [[{ path: 'a' }], /chunk 1 is Object; give Buffers or other views of bytes/],
   ]) {
     const error = await rejection(client().putObjectWithCallback(BUCKET, 'a', stream, callback()))
     assert.ok(error instanceof SourceError, String(error))
     assert.match(error.message, message)
     assert.equal(error.message.includes(error.cause.message), true)
+  }
+})
+
+test('a_file_that_is_not_there_has_the_systems_code', async () => {
+  for (const start of ['putObjectWithCallback', 'uploadFileWithCallback']) {
+    const error = await rejection(client()[start](BUCKET, 'a', { path: path.join(folder, 'none') }, callback()))
+    assert.ok(error instanceof SourceError, String(error))
+    assert.equal(error.osError, 2)
+    assert.deepEqual([error.cause.code, error.cause.errno], ['ENOENT', -2])
+  }
+})
+
+test('an_abort_by_the_source_itself_ends_the_upload', async () => {
+  for (const start of ['putObjectWithCallback', 'uploadFileWithCallback']) {
+    const controller = new AbortController()
+    async function* chunks() {
+      controller.abort('by the source')
+      yield DATA
+      await new Promise(() => {})
+    }
+    const { signal } = controller
+    assert.equal(await rejection(client()[start](BUCKET, 'a', chunks(), callback(), { signal })), 'by the source')
   }
 })
 

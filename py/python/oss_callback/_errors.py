@@ -65,22 +65,27 @@ class OssCallbackError(Exception):
     string_to_sign: str | None = None
     """With `SignatureDoesNotMatch`: the string that OSS signed, to compare with the client's."""
     stored: bool = False
-    """True when the object is known to be stored in spite of the error."""
+    """True when the object is known to be stored in spite of the error. With `integrity` it is not: OSS
+    holds something else."""
     maybe_stored: bool = False
     """True when nobody knows whether the object is stored and the callback made: OSS may have had the whole
     request, and its answer was lost. To upload again can make a second callback."""
     etag: str | None = None
-    """ETag of the stored object, without quotes."""
+    """ETag of the stored object, without quotes; with `integrity`, of what OSS holds in its place."""
     crc64: int | None = None
-    """CRC-64 of the stored object."""
+    """CRC-64 of the stored object; with `integrity`, of what OSS holds in its place."""
     version_id: str | None = None
-    """Version of the stored object, in a versioned bucket."""
+    """Version of the stored object, in a versioned bucket; with `integrity`, of what OSS holds in its
+    place."""
     cause: str | None = None
     """With `callback_failed`: why the callback failed, one of the causes in docs/errors.md."""
     callback_status: int | None = None
     """With `callback_failed`: the HTTP status that the application server answered, if it answered."""
     reason: str | None = None
     """With `verification`: which check failed, one of the reasons in docs/errors.md."""
+    os_error: int | None = None
+    """The system's own number for what it refused (`errno`; on Windows its error code), such as 2 for a
+    file that is not there."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)

@@ -5,9 +5,9 @@ use crate::codegen::api::{Api, ApiOption};
 use crate::codegen::c::snake;
 
 /// What Go writes in capitals throughout.
-const INITIALISMS: [&str; 17] = [
+const INITIALISMS: [&str; 18] = [
     "URL", "ID", "CA", "MD5", "ACL", "SNI", "EC", "KMS", "SM4", "IA", "JSON", "CRC64", "ECS", "URI", "STS",
-    "OIDC", "CNAME",
+    "OS", "OIDC", "CNAME",
 ];
 
 /// `server_side_encryption_key_id` as `ServerSideEncryptionKeyID`, `public-read` as `PublicRead`.
