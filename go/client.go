@@ -120,7 +120,7 @@ func (c *Client) PutObjectWithCallback(
 	calls := c.calls.Add(1)
 	if calls == 1 {
 		put.wait()
-	} else if calls <= mostStepped || len(data) > largestStarted || !c.arrivals.await(put) {
+	} else if calls <= mostStepped || !c.arrivals.await(put) {
 		put.step(ctx)
 	}
 	if put.status != C.OSSCB_STATUS_OK {
@@ -132,12 +132,8 @@ func (c *Client) PutObjectWithCallback(
 
 // A call alone waits in C, where it takes the least work. Where there are several, they wait in Go, as a
 // call in C keeps one of Go's processors until somebody comes and takes it away. Each of them has a connection of
-// its own, and some descriptors: beyond some dozens the library's threads drive them; but larger data is
-// worth all that.
-const (
-	mostStepped    = 64
-	largestStarted = 256 << 10
-)
+// its own, and some descriptors: beyond some dozens the library's threads drive them.
+const mostStepped = 64
 
 // putCall is what a call of C is lent, and what it comes to.
 type putCall struct {

@@ -153,11 +153,14 @@ type Seal struct {
 // ParseCallbackEvent understands a body without verifying anything: for one that was verified elsewhere.
 //
 // template is the callback body as it was given to OSS, with its ${…}; without it, fields go by OSS's own
-// names, and all others are custom variables.
+// names, and all others are custom variables. The zero bodyType is a form.
 //
 // The error is [ErrVerification] for a body that is not of that type, does not fit the template,
 // contradicts itself, or has too many fields or levels of nesting.
 func ParseCallbackEvent(body []byte, bodyType BodyType, template string) (*CallbackEvent, error) {
+	if bodyType == 0 {
+		bodyType = BodyTypeForm
+	}
 	var event *C.osscb_event
 	var failure *C.osscb_error
 	status := C.go_parse_event(firstByte(body), C.size_t(len(body)), C.osscb_body_type(bodyType),

@@ -27,7 +27,7 @@ type HandlerOptions struct {
 // or middleware strips from the path, the request is verified as it arrived. opts may be nil.
 //
 // What handle returns is sent as JSON, and OSS gives it to the uploader; []byte and [json.RawMessage] are
-// sent as they are. The context is the request's. Requests that are not from OSS never reach handle: they
+// sent as they are, and so is an [Answer], such as [Refusal]. The context is the request's. Requests that are not from OSS never reach handle: they
 // are answered with [Refusal], and the reason is logged; so are those whose body does not arrive whole, or not
 // within [VerifierOptions.BodyTimeout], and those for which handle returns an [ErrVerification], such as that
 // of [Client.Confirm]. If handle fails otherwise, or returns what OSS would refuse, that is logged and answered
@@ -159,6 +159,12 @@ func (a *Answer) Send(w http.ResponseWriter) {
 
 func answerOf(answer any) (*Answer, error) {
 	switch answer := answer.(type) {
+	case *Answer:
+		if answer != nil {
+			return answer, nil
+		}
+	case Answer:
+		return &answer, nil
 	case []byte:
 		return NewAnswer(answer)
 	case json.RawMessage:

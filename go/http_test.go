@@ -9,6 +9,7 @@ import (
 	"go/build"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -73,6 +74,7 @@ func TestUploadsAreAnsweredByAHandler(t *testing.T) {
 	seal := &osscallback.SealOptions{Secret: sealSecret, ExpiresIn: time.Minute}
 	options := osscallback.VerifierOptions{
 		TrustedKeys: bedKey(t), SealSecret: []osscallback.Secret{sealSecret}, Bucket: []string{bucket},
+		MaxBody: math.MaxUint64,
 	}
 	client := bedClient(t)
 	handle := func(ctx context.Context, event *osscallback.CallbackEvent) (any, error) {
@@ -86,6 +88,12 @@ func TestUploadsAreAnsweredByAHandler(t *testing.T) {
 			return nil, errors.New("no such order")
 		case "no json":
 			return []byte("OK"), nil
+		case "own refusal":
+			return osscallback.Refusal(), nil
+		case "own answer":
+			return *must(osscallback.NewAnswer([]byte(`{"own":true}`)))(t), nil
+		case "no answer":
+			return (*osscallback.Answer)(nil), nil
 		}
 		return map[string]any{"key": event.Key, "order": event.Variables["want"]}, nil
 	}
@@ -99,6 +107,10 @@ func TestUploadsAreAnsweredByAHandler(t *testing.T) {
 	reply := must(upload("42", seal))(t)
 	equal(t, "reply", reply.Text(), `{"key":"dir/ø + %.txt","order":"42"}`)
 	equal(t, "log", log.String(), "")
+	equal(t, "reply", must(upload("own answer", seal))(t).Text(), `{"own":true}`)
+	equal(t, "reply", must(upload("no answer", seal))(t).Text(), "null")
+	_, err := upload("own refusal", seal)
+	equal(t, "status of an own refusal", failure(t, err).CallbackStatus, 403)
 	for want, expected := range map[string]struct {
 		status int
 		says   string
@@ -115,7 +127,7 @@ func TestUploadsAreAnsweredByAHandler(t *testing.T) {
 		has(t, "log", log.String(), expected.says)
 	}
 	log.Reset()
-	_, err := upload("42", nil)
+	_, err = upload("42", nil)
 	equal(t, "without a seal", failure(t, err).Kind, osscallback.KindCallbackFailed)
 	if !strings.Contains(log.String(), "reason=seal_missing") {
 		t.Errorf("log: %s", log)

@@ -150,7 +150,7 @@ func TestReceivedCallbackIsVerified(t *testing.T) {
 	equal(t, "size", event.Size, osscallback.Number{Kind: osscallback.NumberValue, Value: 9})
 	equal(t, "CRC-64", event.CRC64, osscallback.Number{Kind: osscallback.NumberValue, Value: crcOf(hello)})
 	equal(t, "CRC-64 in digits", event.CRC64.String(), must(osscallback.ParseCallbackEvent(
-		[]byte("crc64="+event.CRC64.String()), osscallback.BodyTypeForm, ""))(t).CRC64.String())
+		[]byte("crc64="+event.CRC64.String()), 0, ""))(t).CRC64.String())
 	equal(t, "length of the request id", len(event.RequestID), 24)
 	equal(t, "operation", event.Operation, "PutObject")
 	equal(t, "width", event.ImageWidth.Kind, osscallback.NumberEmpty)

@@ -121,3 +121,28 @@ func TestWaitingKeepsNoThread(t *testing.T) {
 		t.Errorf("to cancel 300 calls took %v", took)
 	}
 }
+
+// However large the data, only so many calls have descriptors of their own.
+func TestManyLargeCallsKeepFewDescriptors(t *testing.T) {
+	client, callback := clientOf(t, "FAULTY_ENDPOINT"), anywhere(t)
+	large := make([]byte, 300<<10)
+	bounded, cancel := context.WithCancel(ctx)
+	var calls sync.WaitGroup
+	before := openDescriptors(t)
+	for i := 0; i < 300; i++ {
+		calls.Add(1)
+		go func() {
+			defer calls.Done()
+			if _, err := client.PutObjectWithCallback(bounded, bucket, "hang/a", large, callback, nil); err == nil {
+				t.Error("a call that hangs has ended well")
+			}
+		}()
+	}
+	time.Sleep(500 * time.Millisecond)
+	// Five for each of 64, and one for each of the others.
+	if during := openDescriptors(t); during > before+64*5+300 {
+		t.Errorf("%d descriptors before, %d while 300 calls wait", before, during)
+	}
+	cancel()
+	calls.Wait()
+}

@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"context"
+	"math"
 	"runtime/cgo"
 	"time"
 	"unsafe"
@@ -53,7 +54,8 @@ func NewCallbackVerifier(options VerifierOptions) (*CallbackVerifier, error) {
 		return nil, takeError(status, failure)
 	}
 	verifier := &CallbackVerifier{
-		maxBody:     int64(C.osscb_verifier_max_body(made)),
+		// One byte more is read, to see whether it is too much.
+		maxBody:     int64(min(uint64(C.osscb_verifier_max_body(made)), math.MaxInt64-1)),
 		bodyTimeout: time.Duration(C.osscb_verifier_body_timeout_ms(made)) * time.Millisecond,
 		asks:        options.FetchKey != nil || options.FirstUse != nil,
 	}
