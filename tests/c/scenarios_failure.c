@@ -127,7 +127,8 @@ static void damaged_data_is_an_integrity_error(void) {
     osscb_callback *callback = callback_to("http://app.example.com/cb", NULL);
     outcome out = put_text(client, "wrong-crc/a", callback);
     CHECK(out.status == OSSCB_STATUS_INTEGRITY);
-    CHECK(osscb_error_is_retryable(out.error));
+    CHECK(!osscb_error_is_retryable(out.error) && !osscb_error_stored(out.error));
+    CHECK(osscb_error_etag(out.error) != NULL);
     release(&out);
     osscb_callback_free(callback);
     osscb_client_free(client);

@@ -247,7 +247,8 @@ static void damaged_data_is_an_integrity_error() {
     const auto client = client_of("FAULTY_ENDPOINT");
     const auto error = thrown<oss::IntegrityError>(
         [&] { put(client, "wrong-crc/a", oss::Callback("http://app.example.com/cb")); });
-    CHECK(error != nullptr && error->is_retryable());
+    REQUIRE(error != nullptr);
+    CHECK(!error->is_retryable() && !error->stored() && error->etag().has_value());
 }
 
 static void refused_connection_is_a_network_error() {

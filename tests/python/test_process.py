@@ -62,7 +62,9 @@ def test_log_is_asked_for_by_the_environment(testbed: dict[str, str]) -> None:
     def lines(level: str) -> list[str]:
         command = [sys.executable, "-c", textwrap.dedent(code)]
         environment = {**os.environ, **testbed, "OSS_CALLBACK_LOG": level}
-        shown = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=True)
+        shown = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=30, check=True
+        )
         assert testbed["OSS_ACCESS_KEY_SECRET"] not in shown.stderr
         return shown.stderr.splitlines()
 

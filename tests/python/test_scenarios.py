@@ -328,7 +328,9 @@ def test_upload_options_arrive(bed: Bed) -> None:
 def test_damaged_data_is_an_integrity_error(bed: Bed) -> None:
     with bed.faulty() as client, pytest.raises(IntegrityError) as failure:
         client.put_object_with_callback(BUCKET, "wrong-crc/a", b"data", bed.callback())
-    assert failure.value.retryable
+    error = failure.value
+    assert (error.retryable, error.stored) == (False, False)
+    assert error.etag
 
 
 def test_refused_connection_is_a_network_error(bed: Bed) -> None:
