@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -127,7 +128,7 @@ func TestDamagedDataIsAnIntegrityError(t *testing.T) {
 func TestRefusedConnectionIsANetworkError(t *testing.T) {
 	client := clientOf(t, "DEAD_ENDPOINT")
 	_, err := client.PutObjectWithCallback(ctx, bucket, "secret-name", hello, anywhere(t), nil)
-	if !errors.Is(err, osscallback.ErrNetwork) {
+	if !errors.Is(err, osscallback.ErrNetwork) || !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Fatal(err)
 	}
 	host := strings.TrimPrefix(at(t, "DEAD_ENDPOINT"), "http://")

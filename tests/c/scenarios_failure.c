@@ -1,5 +1,6 @@
 #include "scenarios.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -139,6 +140,7 @@ static void refused_connection_is_a_network_error(void) {
     osscb_callback *callback = callback_to("http://app.example.com/cb", NULL);
     outcome out = put_text(client, "a", callback);
     CHECK(out.status == OSSCB_STATUS_NETWORK);
+    CHECK(osscb_error_os_error(out.error) == ECONNREFUSED);
     CHECK(strstr(osscb_error_message(out.error), "127.0.0.1:") != NULL);
     CHECK(strstr(osscb_error_message(out.error), "http://") == NULL);
     CHECK(osscb_error_is_retryable(out.error));

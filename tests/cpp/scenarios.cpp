@@ -2,6 +2,7 @@
 
 #include "support.hpp"
 
+#include <cerrno>
 #include <cstring>
 #include <thread>
 #include <vector>
@@ -255,6 +256,7 @@ static void refused_connection_is_a_network_error() {
     const auto client = client_of("DEAD_ENDPOINT");
     const auto error = thrown<oss::NetworkError>([&] { put(client, "a", callback_to("/ok")); });
     REQUIRE(error != nullptr);
+    CHECK(error->os_error() == ECONNREFUSED);
     CHECK(std::strstr(error->what(), "127.0.0.1:") != nullptr);
     CHECK(std::strstr(error->what(), "http://") == nullptr);
 }

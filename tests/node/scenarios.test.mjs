@@ -328,6 +328,7 @@ test('refused_connection_is_a_network_error', async () => {
   assert.ok(error instanceof NetworkError)
   assert.ok(error.message.includes(new URL(at.DEAD_ENDPOINT).host), error.message)
   assert.ok(!error.message.includes('secret-name'))
+  assert.equal(error.cause.code, 'ECONNREFUSED')
 })
 
 test('timeout_is_reported', async () => {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import gc
 import os
 import signal
@@ -338,6 +339,8 @@ def test_refused_connection_is_a_network_error(bed: Bed) -> None:
     with bed.client(endpoint=dead) as client, pytest.raises(NetworkError) as failure:
         client.put_object_with_callback(BUCKET, "secret-name", b"data", bed.callback())
     assert isinstance(failure.value, ConnectionError)
+    assert failure.value.os_error == errno.ECONNREFUSED
+    assert isinstance(failure.value.__cause__, ConnectionRefusedError)
     assert dead.removeprefix("http://") in str(failure.value)
     assert "secret-name" not in str(failure.value)
 

@@ -323,7 +323,7 @@ impl Call {
             return Failed::settled(error);
         }
         let host = &self.target.authority;
-        let Failure { cause, message } = failure;
+        let Failure { cause, message, os_error } = failure;
         let error = match cause {
             FailureCause::Connect | FailureCause::Untrusted => {
                 Error::new(ErrorKind::Network, format!("cannot connect to {host}: {message}"))
@@ -338,6 +338,10 @@ impl Call {
                 Error::new(ErrorKind::Network, format!("the exchange with {host} broke: {message}"))
             }
             FailureCause::Malformed => Error::new(ErrorKind::InvalidArgument, message),
+        };
+        let error = match os_error {
+            Some(number) => error.with_source(std::io::Error::from_raw_os_error(number)),
+            None => error,
         };
         Failed { error, fate: retry::fate_of_failure(cause, outgoing.is_handed_over()) }
     }

@@ -259,16 +259,7 @@ impl Error {
     /// The system's own number for what it refused, such as 2 (`ENOENT`) for a file that is not there: from the
     /// [sources](std::error::Error::source).
     pub fn os_error(&self) -> Option<i32> {
-        let mut next = std::error::Error::source(self);
-        while let Some(cause) = next {
-            if let Some(number) =
-                cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error)
-            {
-                return Some(number);
-            }
-            next = cause.source();
-        }
-        None
+        std::error::Error::source(self).and_then(os_error)
     }
 
     /// A fact by its name in [`ERROR_FACTS`]: the way out for other languages. `None` for a fact that
@@ -321,6 +312,19 @@ impl Error {
         };
         passes && !self.maybe_stored()
     }
+}
+
+/// The system's number that an error, or one behind it, has.
+pub(crate) fn os_error(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let number = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+        if number.is_some() {
+            return number;
+        }
+        next = error.source();
+    }
+    None
 }
 
 impl fmt::Display for Error {

@@ -12,7 +12,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower_service::Service;
 
-use super::http::chain;
 use super::socket::Socket;
 use super::{Failure, FailureCause};
 
@@ -53,7 +52,7 @@ impl Connector {
             Ok(outcome) => outcome,
             Err(_) => {
                 let message = format!("not within {:?}", self.timeout);
-                Err(Failure { cause: FailureCause::ConnectTimeout, message })
+                Err(Failure::new(FailureCause::ConnectTimeout, message))
             }
         }
     }
@@ -75,7 +74,7 @@ impl Connector {
 }
 
 fn failed(cause: FailureCause, error: &(dyn std::error::Error + 'static)) -> Failure {
-    Failure { cause, message: chain(error) }
+    Failure::of(cause, error)
 }
 
 fn cause_of(error: &(dyn std::error::Error + 'static)) -> FailureCause {

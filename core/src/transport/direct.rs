@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 
 use super::body::Pieces;
 use super::connect::{Connector, Stream};
-use super::http::{Chunks, chain};
+use super::http::Chunks;
 use super::socket::Socket;
 use super::{Awaited, Failure, FailureCause, Outgoing, Response};
 
@@ -80,7 +80,7 @@ impl Direct {
                 Err(Unsent::Whole(unsent)) if kept => request = *unsent,
                 Err(Unsent::Whole(_)) => {
                     let message = "the connection was closed before the request".to_owned();
-                    return Err(Failure { cause: FailureCause::Connect, message });
+                    return Err(Failure::new(FailureCause::Connect, message));
                 }
                 Err(Unsent::No(failure)) => return Err(failure),
             }
@@ -300,5 +300,5 @@ impl Wake for Turns {
 }
 
 fn broken(error: &hyper::Error) -> Failure {
-    Failure { cause: FailureCause::Broken, message: chain(error) }
+    Failure::of(FailureCause::Broken, error)
 }

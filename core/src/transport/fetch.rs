@@ -86,7 +86,7 @@ fn fetch_here(settings: &FetchSettings, request: Fetch<'_>) -> Result<Fetched, F
         let work = exchange(&client, url, request);
         tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
             let message = format!("no whole answer within {limit:?}");
-            Err(Failure { cause: FailureCause::Idle, message })
+            Err(Failure::new(FailureCause::Idle, message))
         })
     });
     // Does not wait for a name look-up that is still under way.
@@ -114,7 +114,7 @@ async fn exchange(
     while let Some(chunk) = response.chunk().await.map_err(|e| failure(FailureCause::Broken, e))? {
         if body.len() + chunk.len() > bytes_max {
             let message = format!("the answer is longer than {bytes_max} bytes");
-            return Err(Failure { cause: FailureCause::TooLong, message });
+            return Err(Failure::new(FailureCause::TooLong, message));
         }
         body.extend_from_slice(&chunk);
     }
@@ -134,7 +134,7 @@ fn is_local(url: &reqwest::Url) -> bool {
 }
 
 fn malformed(message: String) -> Failure {
-    Failure { cause: FailureCause::Malformed, message }
+    Failure::new(FailureCause::Malformed, message)
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ pub(crate) struct HttpTransport {
 
 impl HttpTransport {
     pub fn new(config: &Arc<HttpConfig>, driven: Driven) -> Result<HttpTransport, Failure> {
-        let malformed = |message| Failure { cause: FailureCause::Malformed, message };
+        let malformed = |message| Failure::new(FailureCause::Malformed, message);
         let tls = config.https.then(|| config.tls.config()).transpose().map_err(malformed)?;
         let from_environment = matches!(config.proxy, ProxyChoice::FromEnvironment) && names_proxies();
         Ok(HttpTransport {
@@ -111,13 +111,13 @@ impl HttpTransport {
         match proxy.as_ref().map(|proxy| proxy.uri().scheme_str().unwrap_or_default()) {
             None => Ok(false),
             Some("http" | "https") => Ok(true),
-            Some(other) => Err(Failure {
-                cause: FailureCause::Malformed,
-                message: format!(
+            Some(other) => Err(Failure::new(
+                FailureCause::Malformed,
+                format!(
                     "the environment (HTTPS_PROXY, ALL_PROXY …) names a `{other}` proxy, and only `http` and `https` \
                      ones can be used; set the option proxy to one of these, or to `none`"
                 ),
-            }),
+            )),
         }
     }
 
@@ -125,7 +125,7 @@ impl HttpTransport {
         let made = self
             .proxied
             .get_or_init(|| Proxied::new(&self.config, self.driven).map_err(|failure| failure.message));
-        made.as_ref().map_err(|message| Failure { cause: FailureCause::Malformed, message: message.clone() })
+        made.as_ref().map_err(|message| Failure::new(FailureCause::Malformed, message.clone()))
     }
 
     async fn exchange(&self, request: Request) -> Result<Response, Failure> {
@@ -137,7 +137,7 @@ impl HttpTransport {
             return idle.guard(Box::pin(proxied.send(request)).as_mut()).await;
         }
         let Request { method, authority, path, mut headers, body, .. } = request;
-        let malformed = |message: String| Failure { cause: FailureCause::Malformed, message };
+        let malformed = |message: String| Failure::new(FailureCause::Malformed, message);
         let target = PathAndQuery::from_maybe_shared(Bytes::from(path));
         let target = target.map_err(|e| malformed(format!("the request's address cannot be formed: {e}")))?;
         let host = HeaderValue::from_str(&authority).map_err(|e| malformed(e.to_string()))?;
@@ -198,7 +198,7 @@ impl Idle<'_> {
                 Err(_) if Instant::from_std(self.outgoing.last_moved()) + self.limit > Instant::now() => {}
                 Err(_) => {
                     let message = format!("no byte was sent or received for {:?}", self.limit);
-                    return Err(Failure { cause: FailureCause::Idle, message });
+                    return Err(Failure::new(FailureCause::Idle, message));
                 }
             }
         }
@@ -216,7 +216,7 @@ impl Chunks {
     pub fn push(&mut self, chunk: Bytes) -> Result<(), Failure> {
         if self.first.len() + self.rest.len() + chunk.len() > ANSWER_BYTES_MAX {
             let message = format!("the answer is longer than {ANSWER_BYTES_MAX} bytes");
-            return Err(Failure { cause: FailureCause::TooLong, message });
+            return Err(Failure::new(FailureCause::TooLong, message));
         }
         if self.first.is_empty() && self.rest.is_empty() {
             self.first = chunk;
@@ -232,16 +232,4 @@ impl Chunks {
     pub fn finish(self) -> Bytes {
         if self.rest.is_empty() { self.first } else { self.rest.freeze() }
     }
-}
-
-/// An error's chain of causes as text: the last two, as those before them only name the step.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut parts = vec![error.to_string()];
-    let mut next = error.source();
-    while let Some(source) = next {
-        parts.push(source.to_string());
-        next = source.source();
-    }
-    parts.dedup();
-    parts.split_off(parts.len().saturating_sub(2)).join(": ")
 }

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 use ::http::{HeaderMap, Method};
 use bytes::Bytes;
 
+use crate::error::os_error;
+
 pub(crate) use self::body::{Gauge, Outgoing};
 pub(crate) use self::document::SmallFetch;
 pub(crate) use self::fetch::{Fetch, FetchSettings, Fetched, fetch};
@@ -60,6 +62,31 @@ pub(crate) struct Failure {
     pub cause: FailureCause,
     /// What happened, without the URL: it may hold a signature.
     pub message: String,
+    /// The system's number for it, where the system refused something.
+    pub os_error: Option<i32>,
+}
+
+impl Failure {
+    pub fn new(cause: FailureCause, message: String) -> Failure {
+        Failure { cause, message, os_error: None }
+    }
+
+    /// A failure that an error tells of; the error must not show the URL.
+    fn of(cause: FailureCause, error: &(dyn std::error::Error + 'static)) -> Failure {
+        Failure { os_error: os_error(error), ..Failure::new(cause, chain(error)) }
+    }
+}
+
+/// An error's chain of causes as text: the last two, as those before them only name the step.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut parts = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(source) = next {
+        parts.push(source.to_string());
+        next = source.source();
+    }
+    parts.dedup();
+    parts.split_off(parts.len().saturating_sub(2)).join(": ")
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

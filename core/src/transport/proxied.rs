@@ -7,7 +7,7 @@ use ::http::header::CONTENT_LENGTH;
 
 use super::body::Pieces;
 use super::direct::IDLE_CONNECTION_MAX;
-use super::http::{Chunks, HttpConfig, ProxyChoice, chain};
+use super::http::{Chunks, HttpConfig, ProxyChoice};
 use super::{Failure, FailureCause, Request, Response};
 use crate::engine::Driven;
 
@@ -25,14 +25,13 @@ impl Proxied {
     pub async fn send(&self, request: Request) -> Result<Response, Failure> {
         let url = request.url();
         let Request { method, headers, body: outgoing, .. } = request;
-        let parsed = reqwest::Url::parse(&url).map_err(|e| Failure {
-            cause: FailureCause::Malformed,
-            message: format!("the request's address cannot be formed: {e}"),
+        let parsed = reqwest::Url::parse(&url).map_err(|e| {
+            Failure::new(FailureCause::Malformed, format!("the request's address cannot be formed: {e}"))
         })?;
         // The URL type rewrites what it takes for `.` and `..`; a key must not be changed silently.
         if parsed.as_str() != url {
             let message = "the HTTP client would change the request's path".to_owned();
-            return Err(Failure { cause: FailureCause::Malformed, message });
+            return Err(Failure::new(FailureCause::Malformed, message));
         }
         let mut wire = reqwest::Request::new(method, parsed);
         *wire.headers_mut() = headers;
@@ -71,7 +70,7 @@ async fn settle() {
 pub(super) fn client(config: &HttpConfig) -> Result<reqwest::Client, Failure> {
     let proxied = !matches!(config.proxy, ProxyChoice::None);
     let tls = if config.https || proxied { config.tls.config() } else { config.tls.unused() };
-    let tls = tls.map_err(|message| Failure { cause: FailureCause::Malformed, message })?;
+    let tls = tls.map_err(|message| Failure::new(FailureCause::Malformed, message))?;
     let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .http1_only()
@@ -114,5 +113,5 @@ fn distrusts(error: &reqwest::Error) -> bool {
 
 /// The error without its URL, which may hold a signature.
 pub(super) fn failure(cause: FailureCause, error: reqwest::Error) -> Failure {
-    Failure { cause, message: chain(&error.without_url()) }
+    Failure::of(cause, &error.without_url())
 }

@@ -429,6 +429,7 @@ fn refused_connection_is_a_network_error() {
     let error = client.put_object_with_callback(BUCKET, "a", b"data", &anywhere()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network);
     assert!(error.to_string().contains(&host) && !error.to_string().contains("http://"), "{error}");
+    assert!(error.os_error().is_some(), "{error:?}");
 }
 
 #[test]
