@@ -13,7 +13,7 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 use self::background::Background;
 use crate::body::Lease;
 use crate::error::{Error, ErrorKind, Result};
+use crate::per_process::PerProcess;
 use crate::transport::Transport;
 
 pub(crate) use self::background::Load;
@@ -94,17 +95,15 @@ impl Cancel {
 /// All engines of one client.
 pub(crate) struct Engines {
     make: Box<MakeTransport>,
-    generation: Generation,
+    generations: PerProcess<Generation>,
 }
 
-/// The engines of one process. A fork copies memory but not threads, and shares sockets and polling
-/// descriptors with the parent: the child must neither use nor drop the parent's engines. It finds
-/// its own process id missing, goes on to a generation of its own, and leaves the old one alone.
+/// The engines of one process. A forked child shares sockets and polling descriptors with its parent: it must
+/// neither use nor drop the parent's engines.
+#[derive(Default)]
 struct Generation {
-    process: u32,
     idle: Mutex<Vec<Idle>>,
     background: Arc<Mutex<Vec<Arc<Background>>>>,
-    next: OnceLock<Box<Generation>>,
 }
 
 struct Idle {
@@ -117,29 +116,13 @@ struct Engine {
     transport: Arc<dyn Transport>,
 }
 
-impl Generation {
-    fn new() -> Generation {
-        Generation {
-            process: std::process::id(),
-            idle: Mutex::default(),
-            background: Arc::default(),
-            next: OnceLock::new(),
-        }
-    }
-
-    fn current(&self) -> &Generation {
-        let process = std::process::id();
-        let mut generation = self;
-        while generation.process != process {
-            generation = generation.next.get_or_init(|| Box::new(Generation::new()));
-        }
-        generation
-    }
-}
-
 impl Engines {
     pub fn new(make: Box<MakeTransport>) -> Engines {
-        Engines { make, generation: Generation::new() }
+        Engines { make, generations: PerProcess::new(Generation::default()) }
+    }
+
+    fn generation(&self) -> &Generation {
+        self.generations.current(|_| Generation::default())
     }
 
     /// Runs a call to its end on the calling thread.
@@ -185,12 +168,12 @@ impl Engines {
     /// and not with a server that closes each.
     #[cfg(target_os = "linux")]
     pub fn keeps_connections(&self) -> bool {
-        let idle = self.generation.current().idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = self.generation().idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.last().is_none_or(|idle| idle.engine.transport.is_connected())
     }
 
     fn engine(&self) -> Result<Engine> {
-        match self.generation.current().take() {
+        match self.generation().take() {
             Some(engine) => Ok(engine),
             None => Engine::new((self.make)(Driven::ByCalls)?),
         }
@@ -205,7 +188,7 @@ impl Engines {
                 drop(engine)
             }
             _ if lease.is_held() => drop(engine),
-            _ => self.generation.current().put_back(engine),
+            _ => self.generation().put_back(engine),
         }
     }
 
@@ -227,7 +210,7 @@ impl Engines {
         match self.background() {
             Ok(background) => {
                 let work = call(Arc::clone(&background.transport));
-                let all = Arc::clone(&self.generation.current().background);
+                let all = Arc::clone(&self.generation().background);
                 let driver = Arc::clone(&background);
                 let afterwards = async move {
                     if lease.is_held() {
@@ -250,7 +233,7 @@ impl Engines {
 
     /// The first thread with room; else a new one, if there may be; else the one with the least to do.
     fn background(&self) -> Result<Arc<Background>> {
-        let generation = self.generation.current();
+        let generation = self.generation();
         let mut all = generation.background.lock().unwrap_or_else(PoisonError::into_inner);
         let found = all.iter().min_by_key(|one| one.fullness());
         if let Some(found) = found.filter(|one| one.fullness() == 0 || all.len() >= background::most()) {
@@ -266,23 +249,18 @@ impl Drop for Engines {
     fn drop(&mut self) {
         // In a forked child, the parent's generation is left as it is: dropping it would take the
         // parent's sockets out of the polling descriptor that both share.
-        let process = std::process::id();
-        let mut generation = Some(&mut self.generation);
-        while let Some(current) = generation {
-            if current.process != process {
-                let idle = std::mem::take(current.idle.get_mut().unwrap_or_else(PoisonError::into_inner));
-                std::mem::forget(idle);
-                match Arc::get_mut(&mut current.background) {
-                    Some(all) => {
-                        let all = std::mem::take(all.get_mut().unwrap_or_else(PoisonError::into_inner));
-                        std::mem::forget(all);
-                    }
-                    // Not by its lock, which a thread of the parent's may have held.
-                    None => std::mem::forget(Arc::clone(&current.background)),
+        self.generations.of_others(|parents| {
+            let idle = std::mem::take(parents.idle.get_mut().unwrap_or_else(PoisonError::into_inner));
+            std::mem::forget(idle);
+            match Arc::get_mut(&mut parents.background) {
+                Some(all) => {
+                    let all = std::mem::take(all.get_mut().unwrap_or_else(PoisonError::into_inner));
+                    std::mem::forget(all);
                 }
+                // Not by its lock, which a thread of the parent's may have held.
+                None => std::mem::forget(Arc::clone(&parents.background)),
             }
-            generation = current.next.get_mut().map(|next| &mut **next);
-        }
+        });
     }
 }
 
@@ -460,13 +438,12 @@ mod tests {
         run(&engines, Ok(())).unwrap();
         engines.start(Load::Small, None, Lease::default(), |_| async { Ok(()) }, |_| ());
         // What a forked child sees: everything as it was, but another process id.
-        engines.generation.process = engines.generation.process.wrapping_add(1);
+        engines.generations.fork();
         run(&engines, Ok(())).unwrap();
         run(&engines, Ok(())).unwrap();
         assert_eq!(made.load(Ordering::Relaxed), 3, "one before, one in the background, one after");
-        assert_eq!(engines.generation.idle.lock().unwrap().len(), 1, "the parent's is still there");
-        let child = engines.generation.next.get().expect("a generation of its own");
-        assert_eq!(child.idle.lock().unwrap().len(), 1);
+        assert_eq!(engines.generations.first().idle.lock().unwrap().len(), 1, "the parent's is still there");
+        assert_eq!(engines.generation().idle.lock().unwrap().len(), 1);
     }
 
     #[test]
@@ -483,7 +460,7 @@ mod tests {
             );
             outcome.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
         };
-        let threads = || engines.generation.background.lock().unwrap().len();
+        let threads = || engines.generation().background.lock().unwrap().len();
         (0..2).for_each(|_| run(Lease::default()));
         assert_eq!((threads(), made.load(Ordering::Relaxed)), (1, 1));
         let (source, lease) = crate::body::Source::Bytes(bytes::Bytes::from_static(b"kept")).leased();
@@ -499,7 +476,7 @@ mod tests {
     #[test]
     fn cold_engines_are_dropped_and_the_hottest_is_taken() {
         let (engines, _) = engines();
-        let generation = engines.generation.current();
+        let generation = engines.generation();
         let cold = Instant::now().checked_sub(IDLE_ENGINE_MAX * 2).unwrap();
         for since in [cold, cold, Instant::now()] {
             let engine = Engine::new(Arc::new(Nowhere)).unwrap();

@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod log_lines;
 mod options;
+mod per_process;
 pub mod receive;
 mod retry;
 pub mod sign;

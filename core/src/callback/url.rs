@@ -229,8 +229,6 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), UrlFault> {
     Ok((host, port))
 }
 
-/// The URL with what may not stand in it percent-encoded, and its host in its ASCII form. What is
-/// encoded already stays as it is.
 /// What to write instead. The query may hold a token, and is not repeated.
 fn encoding_hint(text: &str) -> String {
     match encoded_form(text) {
@@ -242,6 +240,8 @@ fn encoding_hint(text: &str) -> String {
     }
 }
 
+/// The URL with what may not stand in it percent-encoded, and its host in its ASCII form. What is
+/// encoded already stays as it is.
 fn encoded_form(text: &str) -> Option<String> {
     let Split { scheme, authority, target } = split(text.trim());
     let (host, port) = match authority.split_once(':') {

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::{Credentials, CredentialsProvider, SharedProvider};
 use crate::error::{Error, Result};
+use crate::per_process::PerProcess;
 use crate::sign::Signer;
 
 /// How long before their end credentials are replaced; less for those that live only minutes.
@@ -73,17 +74,10 @@ pub(crate) struct Renewed {
     make: Box<MakeSigner>,
     clock: Box<Clock>,
     patience: Duration,
-    generation: Generation,
+    states: PerProcess<Mutex<State>>,
 }
 
-/// The state of one process. After a fork, the parent's fetching thread is missing in the child, and
-/// its lock may be held for ever; so the child goes on to a generation of its own.
-struct Generation {
-    process: u32,
-    state: Mutex<State>,
-    next: OnceLock<Box<Generation>>,
-}
-
+/// The state of one process. After a fork, the parent's fetching thread is missing in the child.
 #[derive(Default)]
 struct State {
     held: Option<Held>,
@@ -172,31 +166,18 @@ impl Held {
     }
 }
 
-impl Generation {
-    fn new(held: Option<Held>) -> Generation {
-        let state = State { held, ..State::default() };
-        Generation { process: std::process::id(), state: Mutex::new(state), next: OnceLock::new() }
-    }
-
-    fn current(&self) -> &Generation {
-        let process = std::process::id();
-        let mut generation = self;
-        while generation.process != process {
-            // The child may go on with the parent's credentials if nobody was just changing them.
-            let inherit = || generation.state.try_lock().ok().and_then(|state| state.held.clone());
-            generation = generation.next.get_or_init(|| Box::new(Generation::new(inherit())));
-        }
-        generation
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Renewed {
     fn new(provider: SharedProvider, make: Box<MakeSigner>, clock: Box<Clock>) -> Renewed {
-        Renewed { provider, make, clock, patience: PATIENCE, generation: Generation::new(None) }
+        Renewed { provider, make, clock, patience: PATIENCE, states: PerProcess::new(Mutex::default()) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        let state = self.states.current(|parents| {
+            // The child may go on with the parent's credentials if nobody was just changing them.
+            let held = parents.try_lock().ok().and_then(|state| state.held.clone());
+            Mutex::new(State { held, ..State::default() })
+        });
+        state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn current(self: &Arc<Self>) -> Result<Arc<Signer>> {
@@ -216,8 +197,7 @@ impl Renewed {
     /// Looks at the state, starts a flight where one is due, and waits for nothing.
     fn step(self: &Arc<Self>) -> Result<Step> {
         let now = (self.clock)();
-        let generation = self.generation.current();
-        let mut state = generation.lock();
+        let mut state = self.state();
         let usable = match &state.held {
             Some(held) if held.is_valid(now) => {
                 if !held.is_due(now) {
@@ -270,7 +250,7 @@ impl Renewed {
     }
 
     fn land(&self, flight: &Flight, outcome: Result<Held>) {
-        let mut state = self.generation.current().lock();
+        let mut state = self.state();
         state.flight = None;
         let outcome = match outcome {
             Ok(held) => {
@@ -300,7 +280,7 @@ impl Renewed {
     }
 
     fn refused(&self, signer: &Arc<Signer>) {
-        let mut state = self.generation.current().lock();
+        let mut state = self.state();
         // Others may have seen to it already.
         if state.held.as_ref().is_some_and(|held| Arc::ptr_eq(&held.signer, signer)) {
             state.held = None;

@@ -59,7 +59,7 @@ impl Bench {
 
     fn wait_for_landing(&self) {
         let Signers::Renewed(renewed) = &self.signers else { panic!() };
-        self.wait_until(|| renewed.generation.lock().flight.is_none());
+        self.wait_until(|| renewed.state().flight.is_none());
     }
 }
 
@@ -258,16 +258,16 @@ fn a_forked_child_goes_on_alone_with_what_it_inherits() {
     let Signers::Renewed(renewed) = bench.signers else { panic!() };
     let mut renewed = sole(renewed);
     // As if this were the child: the state belongs to another process, and its fetch never lands.
-    renewed.generation.process = renewed.generation.process.wrapping_add(1);
-    renewed.generation.lock().flight = Some(Arc::default());
+    renewed.state().flight = Some(Arc::default());
+    renewed.states.fork();
     let renewed = Arc::new(renewed);
     let Step::Use(signer) = renewed.step().unwrap() else { panic!("the child waits") };
     assert_eq!(id(&signer), "id-0");
     // With the lock held at the moment of the fork, nothing is inherited, and nothing hangs.
     let mut renewed = sole(renewed);
-    renewed.generation.next = OnceLock::new();
+    renewed.states.fork();
     let held = Arc::new(renewed);
-    let guard = held.generation.lock();
+    let guard = held.states.first().lock().unwrap();
     let bench = Bench { signers: Signers::Renewed(Arc::clone(&held)), ..self::bench(|_| Ok(numbered(0))) };
     assert_eq!(bench.id(), "id-1");
     drop(guard);

@@ -193,7 +193,7 @@ mod tests {
     fn small_calls_share_a_thread_and_large_ones_have_their_own() {
         let (engines, _) = testing::engines();
         let loads = |engines: &Engines| -> Vec<usize> {
-            let all = engines.generation.background.lock().unwrap();
+            let all = engines.generation().background.lock().unwrap();
             all.iter().map(|one| one.load.load(Ordering::Relaxed)).collect()
         };
         let started = |load| {
@@ -225,7 +225,7 @@ mod tests {
         let (sender, ended) = std::sync::mpsc::channel::<()>();
         engines.start(Load::Small, None, Lease::default(), |_| async { Ok(()) }, move |_| drop(sender));
         assert!(ended.recv().is_err(), "the call has ended");
-        let background = Arc::clone(&engines.generation.background.lock().unwrap()[0]);
+        let background = Arc::clone(&engines.generation().background.lock().unwrap()[0]);
         let queue = Arc::downgrade(&background.queue);
         drop((background, engines));
         let start = Instant::now();
