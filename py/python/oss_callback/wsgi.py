@@ -91,13 +91,10 @@ def target(environ: Environ) -> bytes:
 
 def headers(environ: Environ) -> list[tuple[str, str]]:
     """The request's headers of a WSGI environment."""
-    found = [
-        (name[5:].replace("_", "-"), value) for name, value in environ.items() if name.startswith("HTTP_")
-    ]
-    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if value := environ.get(name):
-            found.append((name.replace("_", "-"), value))
-    return found
+    found = {name[5:]: value for name, value in environ.items() if name.startswith("HTTP_")}
+    # Two have names of their own. Behind nginx's `uwsgi_pass` they stand under both, though sent once.
+    found |= {name: environ[name] for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(name)}
+    return [(name.replace("_", "-"), value) for name, value in found.items()]
 
 
 def read_body(environ: Environ, limit: int) -> bytes:
