@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
@@ -79,3 +81,23 @@ def test_wsgi_headers_are_told_once_under_whichever_name_there_is() -> None:
         ({"CONTENT_TYPE": "", "CONTENT_LENGTH": ""}, {}),
     ]:
         assert sorted(wsgi.headers(environ)) == sorted(expected.items())
+
+
+@WSGI_APPS
+def test_the_largest_max_body_asks_for_no_more_than_there_is(make: Any, bed: Bed) -> None:
+    class Stream(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            assert size is not None
+            assert 0 < size <= 64 * 1024
+            return super().read(size)
+
+    genuine = captured(bed, PATH)
+    app = make(bed.verifier(max_body=sys.maxsize), lambda event: {"key": event.key})
+    # Of a body in chunks, nothing says how long it is.
+    in_chunks = {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}
+    for more in ({}, in_chunks) if make is not django_view_app else ({},):
+        environ = from_environ(genuine, **more, **{"wsgi.input": Stream(genuine.body)})
+        assert answered(app, environ) == "200 OK"
+    large = os.urandom(200_000)
+    assert wsgi.read(Stream(large).read, sys.maxsize + 1) == large
+    assert wsgi.read(Stream(large).read, 100_000) == large[:100_000]

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CallbackApp", "headers", "read_body", "target", "verify_request"]
 
+PIECE = 64 * 1024
+
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
@@ -118,7 +120,8 @@ def read(source: Callable[[int], bytes], most: int) -> bytes:
     """Reads to the end, but no more than so many bytes."""
     body = bytearray()
     try:
-        while len(body) < most and (chunk := source(most - len(body))):
+        # Not all at once: there are streams that make room for what they are asked for.
+        while len(body) < most and (chunk := source(min(most - len(body), PIECE))):
             body += chunk
     except OSError as cause:
         raise _serving.broken_off() from cause
