@@ -296,7 +296,7 @@ fn sealing(
 /// The options of a callback, not yet checked.
 fn builder(url: &Bound<'_, PyAny>, options: &Bound<'_, PyDict>) -> PyResult<CallbackBuilder> {
     let mut builder = CallbackBuilder::default();
-    if url.is_instance_of::<PyString>() {
+    if convert::is_one_text(url) {
         builder = builder.url(convert::text("url", url)?);
     } else if !url.is_none() {
         for each in convert::texts("url", url)? {

@@ -9,10 +9,12 @@ use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyMappin
 
 use crate::errors::{invalid, wrong_type};
 
+const DECODE: &str = "Decode it: `value.decode()`.";
+
 /// Text, borrowed from the Python object.
 pub(crate) fn text<'a>(field: &str, value: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
     let text = value.cast::<PyString>().map_err(|_| {
-        let hint = (value.is_instance_of::<PyBytes>()).then_some("Decode it: `value.decode()`.");
+        let hint = (value.is_instance_of::<PyBytes>()).then_some(DECODE);
         wrong_type(field, "str", value, hint)
     })?;
     text.to_str().map_err(|cause| {
@@ -146,11 +148,17 @@ fn for_each_pair(
     Ok(())
 }
 
+/// Whether it stands for one text, not for several: such as bytes, which are text that is to be decoded.
+pub(crate) fn is_one_text(value: &Bound<'_, PyAny>) -> bool {
+    value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>()
+}
+
 /// Several texts; one text alone is refused, for it would be taken letter by letter.
 pub(crate) fn texts(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
     let wanted = "a sequence of str";
-    if value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>() {
-        return Err(wrong_type(field, wanted, value, Some("Put it into a list.")));
+    if is_one_text(value) {
+        let hint = if value.is_instance_of::<PyBytes>() { DECODE } else { "Put it into a list." };
+        return Err(wrong_type(field, wanted, value, Some(hint)));
     }
     let items = value.try_iter().map_err(|_| wrong_type(field, wanted, value, None))?;
     items.map(|item| text(field, &item?).map(str::to_owned)).collect()

@@ -3,7 +3,6 @@
 use oss_callback::{OptionInfo, OptionType, OptionValue, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use pyo3::types::PyString;
 
 use crate::convert;
 use crate::errors::{raised, unknown_keyword};
@@ -39,7 +38,7 @@ fn converted(option: &OptionInfo, value: &Bound<'_, PyAny>) -> PyResult<OptionVa
         OptionType::Bool => OptionValue::Bool(convert::boolean(field, value)?),
         OptionType::Integer => OptionValue::Integer(convert::integer(field, value)?),
         OptionType::Duration => OptionValue::Duration(convert::duration(field, value)?),
-        OptionType::List | OptionType::SecretList if !value.is_instance_of::<PyString>() => {
+        OptionType::List | OptionType::SecretList if !convert::is_one_text(value) => {
             OptionValue::List(convert::texts(field, value)?)
         }
         OptionType::Map => OptionValue::Map(convert::pairs(field, value)?),

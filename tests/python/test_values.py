@@ -11,7 +11,14 @@ from typing import Any
 
 import oss_callback
 import pytest
-from oss_callback import Callback, CallbackReply, InvalidArgumentError, PresignedRequest, Signer
+from oss_callback import (
+    Callback,
+    CallbackReply,
+    CallbackVerifier,
+    InvalidArgumentError,
+    PresignedRequest,
+    Signer,
+)
 
 URL = "https://app.example.com/cb"
 TIME = 1_702_743_657
@@ -69,6 +76,22 @@ def test_mappings_of_every_kind_are_taken_and_others_refused() -> None:
     for url in [5, [5], b"https://app.example.com/cb"]:
         with pytest.raises(InvalidArgumentError, match="url"):
             Callback(url)  # type: ignore[arg-type]
+
+
+def test_bytes_for_a_text_or_a_list_of_texts_are_to_be_decoded() -> None:
+    # A hint that is followed must not lead to the next refusal.
+    for url in [URL.encode(), [URL.encode()]]:
+        with pytest.raises(
+            TypeError, match=r"url: must be str, not bytes\. Decode it: `value\.decode\(\)`\."
+        ):
+            Callback(url)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"bucket: must be str, not bytes\. Decode it"):
+        CallbackVerifier(bucket=b"examplebucket")  # type: ignore[arg-type]
+    signer = Signer("id", "secret", region="cn-hangzhou")
+    with pytest.raises(TypeError, match=r"must be a sequence of str, not bytes\. Decode it"):
+        signer.sign("PUT", additional_headers=b"host")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"must be a sequence of str, not str\. Put it into a list"):
+        signer.sign("PUT", additional_headers="host")
 
 
 def test_preview_takes_python_names_and_those_of_oss() -> None:
