@@ -313,6 +313,43 @@ def test_large_data_is_neither_copied_nor_kept(bed: Bed) -> None:
     assert sys.getrefcount(data) == references
 
 
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="there are no subinterpreters here")
+def test_a_subinterpreter_is_refused_and_spoils_nothing_for_the_main_one() -> None:
+    """Such as those in which mod_wsgi runs applications unless told otherwise."""
+    elsewhere = """if 1:
+        import sys
+        sys.path[:] = PATH
+        try:
+            import oss_callback
+        except ImportError as error:
+            print(error.name, "WSGIApplicationGroup %{GLOBAL}" in str(error), flush=True)
+    """
+    code = """
+        import sys
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+
+        def import_elsewhere():
+            other = interpreters.create()
+            interpreters.run_string(other, sys.argv[1].replace("PATH", repr(sys.path)))
+            interpreters.destroy(other)
+
+        import_elsewhere()
+        import oss_callback
+        import_elsewhere()
+        print(oss_callback.Callback("https://app.example.com/cb").urls)
+    """
+    out = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), elsewhere], capture_output=True, text=True, timeout=30
+    )
+    refused = "oss_callback True\n"
+    assert out.stdout == refused * 2 + "('https://app.example.com/cb',)\n", out.stderr
+    # Nor does the end wait for what another interpreter has left.
+    assert (out.returncode, out.stderr) == (0, "")
+
+
 def test_importing_loads_nothing_that_programs_may_not_need() -> None:
     code = """
         import sys

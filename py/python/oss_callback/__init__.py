@@ -18,7 +18,8 @@ that takes a CallbackEvent and returns a dict.
 
 from __future__ import annotations
 
-from . import _errors
+# Before what is native, for which _interpreter clears the way.
+from . import _errors, _interpreter  # noqa: F401
 from ._callback import Callback
 from ._client import Client
 from ._errors import (

@@ -12,6 +12,10 @@ Flask and Django: see `oss_callback.flask` and `oss_callback.django`.
 
 WSGI has no way to bound the time in which a body arrives. Use a server that takes the whole body in before
 it calls the application, such as waitress, or one behind a proxy that does, such as nginx.
+
+mod_wsgi runs applications in subinterpreters, into which this package cannot be imported, unless its
+configuration says `WSGIApplicationGroup %{GLOBAL}`; uWSGI those behind the first, unless it says
+`single-interpreter = true`.
 """
 
 from __future__ import annotations
