@@ -1,13 +1,15 @@
 //! The client's calls, each in two ways: one that waits, and one that does not.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use oss_callback::{Client, ClientBuilder, PutOptions, PutRequest, UploadOptions, UploadRequest};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::call::{Call, Cancel, Settle, wait};
-use crate::errors::{invalid, raised, wrong_type};
+use crate::credentials::Provider;
+use crate::errors::{invalid, raised};
 use crate::handles::Live;
 use crate::mailbox::Answers;
 use crate::progress;
@@ -23,7 +25,7 @@ pub(crate) struct NativeClient {
     inner: Mutex<Option<Client>>,
     region: Option<String>,
     endpoint: String,
-    credentials: credentials::Failure,
+    provider: Option<Arc<Provider>>,
     _live: Live,
 }
 
@@ -37,7 +39,8 @@ impl NativeClient {
     }
 
     fn user_code(&self) -> UserCode {
-        UserCode { credentials: self.credentials.clone(), ..UserCode::default() }
+        let credentials = self.provider.as_ref().map(Arc::downgrade).unwrap_or_default();
+        UserCode { credentials, ..UserCode::default() }
     }
 }
 
@@ -53,13 +56,9 @@ impl NativeClient {
         oss_callback::log_by_environment();
         let mut builder = ClientBuilder::default();
         options::apply(&options, ClientBuilder::OPTIONS, |name, value| builder.set(name, value))?;
-        let failure = credentials::Failure::default();
-        if let Some(function) = credentials_provider {
-            if !function.is_callable() {
-                let hint = "Give a function that returns oss_callback.Credentials.";
-                return Err(wrong_type("credentials_provider", "callable", &function, Some(hint)));
-            }
-            builder = builder.credentials_provider(credentials::provider(function.unbind(), failure.clone()));
+        let provider = credentials_provider.map(Provider::new).transpose()?.map(Arc::new);
+        if let Some(provider) = &provider {
+            builder = builder.credentials_provider(credentials::asking(Arc::downgrade(provider)));
         }
         // The platform's certificates may have to be read from the disk.
         let client = py.detach(|| builder.build()).map_err(|error| raised(py, &error))?;
@@ -67,7 +66,7 @@ impl NativeClient {
             region: client.region().map(str::to_owned),
             endpoint: client.endpoint().to_string(),
             inner: Mutex::new(Some(client)),
-            credentials: failure,
+            provider,
             _live: Live::new(),
         })
     }
@@ -237,6 +236,10 @@ impl NativeClient {
     #[getter]
     fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.provider.as_ref().map_or(Ok(()), |provider| provider.traverse(visit))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Credentials of the user's own making, and the function that gives them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, Weak};
 use std::time::UNIX_EPOCH;
 
 use oss_callback::Error;
+use pyo3::exceptions::PyBaseException;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use crate::convert::{self, optional_text, text};
@@ -71,50 +73,79 @@ impl Credentials {
     }
 }
 
-/// The last failure of a client's credentials function, and the message by which it is known again.
-#[derive(Clone, Default)]
-pub(crate) struct Failure(Arc<Mutex<Option<(String, PyErr)>>>);
+/// The credentials function of a client. The client alone owns it, so that the garbage collector sees what
+/// it refers to, which may be the client's owner. The core and calls under way find it through the client,
+/// which whoever waits for a call holds.
+pub(crate) struct Provider {
+    function: Py<PyAny>,
+    /// Its last failure, and the message by which that is known again. Its traceback refers to much, too.
+    failure: Mutex<Option<(String, Py<PyBaseException>)>>,
+}
 
-impl Failure {
-    fn replace(&self, failure: Option<(String, PyErr)>) {
-        let old = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), failure);
+impl Provider {
+    pub fn new(function: Bound<'_, PyAny>) -> PyResult<Provider> {
+        if !function.is_callable() {
+            let hint = "Give a function that returns oss_callback.Credentials.";
+            return Err(wrong_type("credentials_provider", "callable", &function, Some(hint)));
+        }
+        Ok(Provider { function: function.unbind(), failure: Mutex::new(None) })
+    }
+
+    pub fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.function)?;
+        // Taken for an instant, by attached threads, which the collector has stopped.
+        match self.failure.try_lock() {
+            Ok(kept) => visit.call(kept.as_ref().map(|(_, failure)| failure)),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn keep(&self, failure: Option<(String, Py<PyBaseException>)>) {
+        let old =
+            std::mem::replace(&mut *self.failure.lock().unwrap_or_else(PoisonError::into_inner), failure);
         drop(old);
     }
 
     /// The exception behind an error of kind `credentials`, if it came from the function.
     pub fn cause_of(&self, py: Python<'_>, error: &Error) -> Option<PyErr> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         let (message, failure) = kept.as_ref()?;
-        (message == error.message()).then(|| failure.clone_ref(py))
+        (message == error.message()).then(|| PyErr::from_value(failure.bind(py).clone().into_any()))
     }
 }
 
-/// Makes a provider of the function. It is called on a thread of the core's.
-pub(crate) fn provider(
-    function: Py<PyAny>,
-    failure: Failure,
+/// What asks the function for the core, on a thread of the core's.
+pub(crate) fn asking(
+    provider: Weak<Provider>,
 ) -> impl Fn() -> Result<oss_callback::Credentials, Error> + Send + Sync + 'static {
     move || {
-        let asked = gate::attach(|py| {
-            let given = function.bind(py).call0().and_then(|given| match given.cast::<Credentials>() {
-                Ok(credentials) => Ok(credentials.get().inner.clone()),
-                Err(_) => {
-                    let hint = "Return `Credentials(access_key_id, access_key_secret)` from the function.";
-                    Err(wrong_type("credentials_provider", "oss_callback.Credentials", &given, Some(hint)))
-                }
-            });
-            match given {
-                Ok(credentials) => {
-                    failure.replace(None);
-                    Ok(credentials)
-                }
+        let outcome = gate::attach(|py| {
+            // Nobody waits for credentials when the client is gone.
+            let gone = || Error::credentials("the client is gone");
+            let function = provider.upgrade().ok_or_else(gone)?.function.clone_ref(py);
+            let (given, failure) = match asked(function.bind(py)) {
+                Ok(credentials) => (Ok(credentials), None),
                 Err(error) => {
                     let message = format!("the credentials provider failed: {error}");
-                    failure.replace(Some((message.clone(), error)));
-                    Err(Error::credentials(message))
+                    (Err(Error::credentials(message.clone())), Some((message, error.into_value(py))))
                 }
+            };
+            if let Some(provider) = provider.upgrade() {
+                provider.keep(failure);
             }
+            given
         });
-        asked.unwrap_or_else(|| Err(Error::credentials("the interpreter is shutting down")))
+        outcome.unwrap_or_else(|| Err(Error::credentials("the interpreter is shutting down")))
+    }
+}
+
+fn asked(function: &Bound<'_, PyAny>) -> PyResult<oss_callback::Credentials> {
+    let given = function.call0()?;
+    match given.cast::<Credentials>() {
+        Ok(credentials) => Ok(credentials.get().inner.clone()),
+        Err(_) => {
+            let hint = "Return `Credentials(access_key_id, access_key_secret)` from the function.";
+            Err(wrong_type("credentials_provider", "oss_callback.Credentials", &given, Some(hint)))
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! What the user's own functions raise while a call runs: on threads of the library's, where nobody sees
 //! it. It is kept until the call ends, and then is what the caller gets to see.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use oss_callback::{ErrorKind, Result};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
-use crate::credentials::Failure;
+use crate::credentials::Provider;
 use crate::errors::raised;
 
 /// The first exception of one function.
@@ -42,7 +42,7 @@ pub(crate) struct UserCode {
     /// Raised by the progress function; it is the call's error if it has ended the call.
     pub progress: Raised,
     /// The credentials function is the client's.
-    pub credentials: Failure,
+    pub credentials: Weak<Provider>,
 }
 
 impl UserCode {
@@ -67,7 +67,9 @@ impl UserCode {
                 (None, Some(cause)) if !cause.is_instance_of::<PyException>(py) => return Err(cause),
                 (None, cause) => cause,
             },
-            ErrorKind::Credentials => self.credentials.cause_of(py, &error),
+            ErrorKind::Credentials => {
+                self.credentials.upgrade().and_then(|provider| provider.cause_of(py, &error))
+            }
             _ => None,
         };
         let exception = raised(py, &error);

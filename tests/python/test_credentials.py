@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import os
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -122,6 +125,54 @@ def test_many_calls_ask_once(bed: Bed) -> None:
             for n in range(64)
         ]
         assert all(call.result().etag for call in calls)
+    assert vault.asked == 1
+
+
+@pytest.mark.usefixtures("all_handles_come_back")
+def test_a_client_whose_function_refers_to_its_owner_is_collected(face: Face) -> None:
+    class Owner:
+        def __init__(self, fails: bool) -> None:
+            self.fails = fails
+            self.vault = Vault(face.bed)
+            self.client = client(face, self.awaited if face.name == "asyncio" else self.credentials)
+
+        def credentials(self) -> Credentials:
+            if self.fails:
+                # Its traceback refers to the owner, too.
+                raise LookupError
+            return self.vault()
+
+        async def awaited(self) -> Credentials:
+            return self.credentials()
+
+    owners = []
+    for number in range(20):
+        owner = Owner(fails=number % 2 == 1)
+        with pytest.raises(CredentialsError) if owner.fails else contextlib.nullcontext():
+            face.put(BUCKET, "owned", b"data", face.bed.callback(), client=owner.client)
+        owners.append(weakref.ref(owner))
+        del owner
+    # Threads of the library's let go of theirs in an instant.
+    end = time.monotonic() + 2
+    while any(owner() for owner in owners) and time.monotonic() < end:
+        gc.collect()
+    assert [owner() for owner in owners] == [None] * 20
+
+
+def test_a_call_under_way_keeps_the_function_of_its_client(face: Face) -> None:
+    vault = Vault(face.bed)
+
+    def slow() -> Credentials:
+        time.sleep(0.2)
+        gc.collect()
+        return vault()
+
+    # Nobody else holds the client, and it is closed while it waits for credentials.
+    fresh = [client(face, slow)]
+    native = fresh[0]._native
+    threading.Timer(0.1, native.close).start()
+    del native
+    assert face.put(BUCKET, "kept", b"data", face.bed.callback(), client=fresh.pop()).etag
     assert vault.asked == 1
 
 
