@@ -39,7 +39,11 @@ impl NativeClient {
     }
 
     fn user_code(&self) -> UserCode {
-        let credentials = self.provider.as_ref().map(Arc::downgrade).unwrap_or_default();
+        let credentials = self.provider.as_ref().map(|provider| {
+            provider.called();
+            Arc::downgrade(provider)
+        });
+        let credentials = credentials.unwrap_or_default();
         UserCode { credentials, ..UserCode::default() }
     }
 }

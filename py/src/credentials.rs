@@ -1,6 +1,7 @@
 //! Credentials of the user's own making, and the function that gives them.
 
 use std::sync::{Mutex, PoisonError, Weak};
+use std::thread::Thread;
 use std::time::UNIX_EPOCH;
 
 use oss_callback::Error;
@@ -73,6 +74,20 @@ impl Credentials {
     }
 }
 
+/// What a credentials function gives that cannot be asked before the client's next call, as the event
+/// loops of the calls so far have ended. For the core it is still being asked: that is no failure, which the
+/// next call would meet.
+#[pyclass(frozen, module = "oss_callback._native")]
+pub(crate) struct Later;
+
+#[pymethods]
+impl Later {
+    #[new]
+    fn new() -> Later {
+        Later
+    }
+}
+
 /// The credentials function of a client. The client alone owns it, so that the garbage collector sees what
 /// it refers to, which may be the client's owner. The core and calls under way find it through the client,
 /// which whoever waits for a call holds.
@@ -80,23 +95,37 @@ pub(crate) struct Provider {
     function: Py<PyAny>,
     /// Its last failure, and the message by which that is known again. Its traceback refers to much, too.
     failure: Mutex<Option<(String, Py<PyBaseException>)>>,
+    /// Where the function is asked, and may have to be asked again.
+    asking: Mutex<Option<Thread>>,
 }
 
+// The locks are held for an instant and by attached threads only, so that no fork can catch them locked.
 impl Provider {
     pub fn new(function: Bound<'_, PyAny>) -> PyResult<Provider> {
         if !function.is_callable() {
             let hint = "Give a function that returns oss_callback.Credentials.";
             return Err(wrong_type("credentials_provider", "callable", &function, Some(hint)));
         }
-        Ok(Provider { function: function.unbind(), failure: Mutex::new(None) })
+        Ok(Provider { function: function.unbind(), failure: Mutex::new(None), asking: Mutex::new(None) })
     }
 
     pub fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.function)?;
-        // Taken for an instant, by attached threads, which the collector has stopped.
         match self.failure.try_lock() {
             Ok(kept) => visit.call(kept.as_ref().map(|(_, failure)| failure)),
             Err(_) => Ok(()),
+        }
+    }
+
+    /// Has the next call wake this thread, if it waits by then or as soon as it does.
+    fn expect_calls(&self) {
+        *self.asking.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current());
+    }
+
+    /// Tells that a call is made.
+    pub fn called(&self) {
+        if let Some(thread) = self.asking.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            thread.unpark();
         }
     }
 
@@ -114,35 +143,54 @@ impl Provider {
     }
 }
 
+impl Drop for Provider {
+    fn drop(&mut self) {
+        // Whoever waits for the next call has waited for the last.
+        self.called();
+    }
+}
+
 /// What asks the function for the core, on a thread of the core's.
 pub(crate) fn asking(
     provider: Weak<Provider>,
 ) -> impl Fn() -> Result<oss_callback::Credentials, Error> + Send + Sync + 'static {
-    move || {
-        let outcome = gate::attach(|py| {
-            // Nobody waits for credentials when the client is gone.
-            let gone = || Error::credentials("the client is gone");
-            let function = provider.upgrade().ok_or_else(gone)?.function.clone_ref(py);
-            let (given, failure) = match asked(function.bind(py)) {
-                Ok(credentials) => (Ok(credentials), None),
-                Err(error) => {
-                    let message = format!("the credentials provider failed: {error}");
-                    (Err(Error::credentials(message.clone())), Some((message, error.into_value(py))))
-                }
-            };
-            if let Some(provider) = provider.upgrade() {
-                provider.keep(failure);
-            }
-            given
-        });
-        outcome.unwrap_or_else(|| Err(Error::credentials("the interpreter is shutting down")))
+    move || loop {
+        match gate::attach(|py| ask(py, &provider)) {
+            Some(Some(outcome)) => return outcome,
+            // Outside of the interpreter, so that neither its end nor the collector waits for this thread.
+            Some(None) => std::thread::park(),
+            None => return Err(Error::credentials("the interpreter is shutting down")),
+        }
     }
 }
 
-fn asked(function: &Bound<'_, PyAny>) -> PyResult<oss_callback::Credentials> {
+/// What the function gives; `None` if that is for later.
+fn ask(py: Python<'_>, provider: &Weak<Provider>) -> Option<Result<oss_callback::Credentials, Error>> {
+    // Nobody waits for credentials when the client is gone.
+    let Some(held) = provider.upgrade() else { return Some(Err(Error::credentials("the client is gone"))) };
+    held.expect_calls();
+    let function = held.function.clone_ref(py);
+    drop(held);
+    let (given, failure) = match asked(function.bind(py)).transpose()? {
+        Ok(credentials) => (Ok(credentials), None),
+        Err(error) => {
+            let message = format!("the credentials provider failed: {error}");
+            (Err(Error::credentials(message.clone())), Some((message, error.into_value(py))))
+        }
+    };
+    if let Some(held) = provider.upgrade() {
+        held.keep(failure);
+    }
+    Some(given)
+}
+
+fn asked(function: &Bound<'_, PyAny>) -> PyResult<Option<oss_callback::Credentials>> {
     let given = function.call0()?;
+    if given.is_instance_of::<Later>() {
+        return Ok(None);
+    }
     match given.cast::<Credentials>() {
-        Ok(credentials) => Ok(credentials.get().inner.clone()),
+        Ok(credentials) => Ok(Some(credentials.get().inner.clone())),
         Err(_) => {
             let hint = "Return `Credentials(access_key_id, access_key_secret)` from the function.";
             Err(wrong_type("credentials_provider", "oss_callback.Credentials", &given, Some(hint)))

@@ -36,7 +36,7 @@ mod _native {
     #[pymodule_export]
     use crate::client::NativeClient;
     #[pymodule_export]
-    use crate::credentials::Credentials;
+    use crate::credentials::{Credentials, Later};
     #[pymodule_export]
     use crate::handles::live_handles;
     #[pymodule_export]

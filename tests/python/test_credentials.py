@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import gc
 import os
+import pathlib
+import sys
 import threading
 import time
 import weakref
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -194,6 +197,114 @@ def test_a_coroutine_runs_on_the_loop_of_the_call(bed: Bed) -> None:
     assert len(loops) == 1
     another = client(Face(bed, "asyncio"), function)
     assert asyncio.run(main(another))
+
+
+class Interrupted:
+    """A coroutine function that the end of its event loop comes upon, the first time that it is called."""
+
+    def __init__(self, bed: Bed) -> None:
+        self.vault = Vault(bed)
+        self.begun = threading.Event()
+
+    async def __call__(self) -> Credentials:
+        if not self.begun.is_set():
+            self.begun.set()
+            await asyncio.sleep(60)
+        return self.vault()
+
+
+def cancelled_by_the_end(call: Callable[[], Coroutine[Any, Any, Any]], begun: threading.Event) -> None:
+    async def main() -> None:
+        left = asyncio.create_task(call())
+        await asyncio.to_thread(begun.wait, 10)
+        assert not left.done()
+
+    asyncio.run(main())
+
+
+def left_by_a_closed_loop(call: Callable[[], Coroutine[Any, Any, Any]], begun: threading.Event) -> None:
+    async def main() -> None:
+        loop.left = loop.create_task(call())  # type: ignore[attr-defined]
+        while not begun.is_set():
+            await asyncio.sleep(0.01)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    loop.left._log_destroy_pending = False  # type: ignore[attr-defined]
+    loop.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("end", [cancelled_by_the_end, left_by_a_closed_loop])
+@pytest.mark.parametrize("pause", [0, 1.5], ids=["at once", "later"])
+def test_the_end_of_a_loop_is_no_failure_of_the_function(bed: Bed, end: Any, pause: float) -> None:
+    function = Interrupted(bed)
+    shared = client(Face(bed, "asyncio"), function)
+
+    def call() -> Any:
+        return shared.put_object_with_callback(BUCKET, "interrupted", b"data", bed.callback())
+
+    end(call, function.begun)
+    time.sleep(pause)
+    for _ in range(2):
+        assert asyncio.run(call()).etag
+    assert function.vault.asked == 1
+
+
+def test_a_call_that_waits_for_what_another_loop_was_asked_outlives_that_loop(bed: Bed) -> None:
+    function = Interrupted(bed)
+    shared = client(Face(bed, "asyncio"), function)
+
+    def call() -> Any:
+        return shared.put_object_with_callback(BUCKET, "interrupted", b"data", bed.callback())
+
+    with ThreadPoolExecutor(1) as pool:
+
+        async def main() -> Any:
+            left = asyncio.create_task(call())
+            await asyncio.to_thread(function.begun.wait, 10)
+            waiting = pool.submit(asyncio.run, call())
+            await asyncio.sleep(0.2)
+            assert not left.done()
+            return waiting
+
+        assert asyncio.run(main()).result(10).etag
+    assert function.vault.asked == 1
+
+
+def test_a_function_that_is_cancelled_by_its_own_doing_has_failed(bed: Bed) -> None:
+    async def gives_up() -> Credentials:
+        raise asyncio.CancelledError
+
+    face = Face(bed, "asyncio")
+    with pytest.raises(CredentialsError) as failure:
+        face.put(BUCKET, "k", b"data", bed.callback(), client=client(face, gives_up))
+    assert isinstance(failure.value.__cause__, CancelledError)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="threads are looked up in /proc")
+@pytest.mark.usefixtures("all_handles_come_back")
+def test_a_client_that_no_loop_ever_calls_again_leaves_no_thread(bed: Bed) -> None:
+    def threads() -> int:
+        names = []
+        for task in pathlib.Path("/proc/self/task").iterdir():
+            # A thread may end meanwhile.
+            with contextlib.suppress(OSError):
+                names.append((task / "comm").read_text())
+        return sum(name.startswith("oss-callback-cr") for name in names)
+
+    function = Interrupted(bed)
+    owner = [client(Face(bed, "asyncio"), function)]
+    cancelled_by_the_end(
+        lambda: owner[0].put_object_with_callback(BUCKET, "k", b"data", bed.callback()), function.begun
+    )
+    time.sleep(0.1)
+    assert threads() == 1
+    owner.clear()
+    end = time.monotonic() + 2
+    while threads() and time.monotonic() < end:
+        gc.collect()
+    assert threads() == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

@@ -10,6 +10,7 @@ import functools
 import inspect
 import queue
 import threading
+import time
 import weakref
 
 from . import _native
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from typing import Any, TypeVar
 
-    from ._native import Call, CallbackReply, Credentials, Mailbox, Progress
+    from ._native import Call, CallbackReply, Credentials, Later, Mailbox, Progress
 
     _T = TypeVar("_T")
     _Settle = Callable[[Any, BaseException | None], object] | tuple[Mailbox, object]
@@ -272,26 +273,59 @@ def awaited_provider(function: Any) -> AsyncProvider | None:
 
 
 class AsyncProvider:
-    """Calls a credentials function that is a coroutine on the event loop of the latest call."""
+    """Calls a credentials function that is a coroutine on the event loop of the latest call. When that loop
+    ends meanwhile, which says nothing of the function, it is another's turn: now, or with the next call.
+    """
 
     def __init__(self, function: Callable[[], Awaitable[Credentials]]) -> None:
         self.function = function
-        self.loop: asyncio.AbstractEventLoop | None = None
+        # Of the calls, in their order. No lock, which a fork could catch locked.
+        self.loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, None] = weakref.WeakKeyDictionary()
 
-    def __call__(self) -> Credentials:
+    def called_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """To be told of each call before it is made."""
+        self.loops.pop(loop, None)
+        self.loops[loop] = None
+
+    def latest(self) -> asyncio.AbstractEventLoop | None:
+        """The latest loop that runs, or else one that may run again."""
+        known = [loop for reference in self.loops.keyrefs() if (loop := reference()) is not None]
+        known = [loop for loop in known if not loop.is_closed()]
+        running = [loop for loop in known if loop.is_running()]
+        return (running or known)[-1] if known else None
+
+    def __call__(self) -> Credentials | Later:
         """Runs on a thread of the library's."""
-        loop = self.loop
-        if loop is None or loop.is_closed():
-            raise RuntimeError("there is no event loop to run the function on")
-        future = asyncio.run_coroutine_threadsafe(self.awaited(), loop)
-        while True:
-            try:
-                return future.result(timeout=PATIENCE)
-            except concurrent.futures.TimeoutError:
-                if future.done():
-                    raise
-                if loop.is_closed():
-                    raise RuntimeError("the event loop was closed") from None
+        while (loop := self.latest()) is not None:
+            future = self.asked(loop)
+            if future is not None:
+                return future.result()
+        return _native.Later()
+
+    def asked(self, loop: asyncio.AbstractEventLoop) -> concurrent.futures.Future[Credentials] | None:
+        """What the function comes to there; None when the loop ends before it does."""
+        awaited = self.awaited()
+        try:
+            future = asyncio.run_coroutine_threadsafe(awaited, loop)
+        except RuntimeError:
+            # It was closed in this instant.
+            awaited.close()
+            return None
+        while not concurrent.futures.wait([future], PATIENCE).done:
+            if loop.is_closed() or (not loop.is_running() and self.latest() is not loop):
+                return None
+        return None if future.cancelled() and self.has_ended(loop) else future
+
+    def has_ended(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether the function was cancelled with all that ran on the loop, as `asyncio.run` does at its end,
+        or another loop can be asked. Else it is what the function came to."""
+        self.loops.pop(loop, None)
+        end = time.monotonic() + PATIENCE
+        while not loop.is_closed() and self.latest() in (None, loop):
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        return True
 
     async def awaited(self) -> Credentials:
         return await self.function()

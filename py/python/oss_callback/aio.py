@@ -329,7 +329,7 @@ class Client:
         if unknown:
             options |= unknown
         if self._provider is not None:
-            self._provider.loop = asyncio.get_running_loop()
+            self._provider.called_on(asyncio.get_running_loop())
 
         def start(data: Any, settle: Any) -> _native.Call:
             return self._native.start_put(bucket, key, data, callback, options, length, settle)
@@ -499,7 +499,7 @@ class Client:
         if unknown:
             options |= unknown
         if self._provider is not None:
-            self._provider.loop = asyncio.get_running_loop()
+            self._provider.called_on(asyncio.get_running_loop())
 
         def start(source: Any, tell: Any, settle: Any) -> _native.Call:
             return self._native.start_upload(bucket, key, source, callback, options, length, tell, settle)
@@ -518,7 +518,7 @@ class Client:
         an event that names no bucket or key, or nothing to compare; and what an upload raises.
         """
         if self._provider is not None:
-            self._provider.loop = asyncio.get_running_loop()
+            self._provider.called_on(asyncio.get_running_loop())
 
         def start(settle: Any) -> None:
             self._native.start_confirm(event, settle)

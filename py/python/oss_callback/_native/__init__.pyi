@@ -17,6 +17,7 @@ __all__ = [
     "Cancel",
     "Client",
     "Credentials",
+    "Later",
     "Mailbox",
     "PresignedRequest",
     "Progress",
@@ -294,7 +295,7 @@ class Client:
     """What the clients of `oss_callback` and `oss_callback.aio` are made of."""
 
     def __new__(
-        cls, options: dict[str, Any], credentials_provider: Callable[[], Credentials] | None
+        cls, options: dict[str, Any], credentials_provider: Callable[[], Credentials | Later] | None
     ) -> Self: ...
     def put(
         self,
@@ -384,6 +385,15 @@ class Call:
 
     def cancel(self) -> None:
         """Ends the call, if it is still under way, with an error of kind `cancelled`."""
+
+@final
+class Later:
+    """What a credentials function gives that cannot be asked before the client's next call, as the event
+    loops of the calls so far have ended. For the core it is still being asked: that is no failure, which the
+    next call would meet.
+    """
+
+    def __new__(cls) -> Self: ...
 
 @final
 class Mailbox:
