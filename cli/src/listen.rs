@@ -16,6 +16,7 @@ use crate::app_server::{AppServer, Message};
 use crate::failure::Failure;
 use crate::put::print_line;
 use crate::serve::{Stop, time_of_day};
+use crate::stderr;
 use crate::text::{Paint, printable, tell};
 use crate::trust;
 
@@ -68,6 +69,7 @@ pub fn command() -> Command {
         )
         .args(trust::args())
         .arg(switch("json", "Write one line of JSON for each callback to standard output"))
+        .arg(switch("quiet", "Do not tell of callbacks on standard error").short('q'))
         .arg(switch("exit-when-stdin-closes", "Also stop at the end of standard input"))
 }
 
@@ -90,6 +92,7 @@ pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
         reply,
         paint: Paint::for_stderr(),
         json: matches.get_flag("json"),
+        quiet: matches.get_flag("quiet"),
         emulator: trust::build(CallbackVerifier::builder().trusted_key(trust::emulator_key()))?,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -99,6 +102,7 @@ pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let stop = runtime
         .block_on(async { Stop::install(matches.get_flag("exit-when-stdin-closes")) })
         .map_err(|error| Failure::other(format!("cannot wait for signals: {error}")))?;
+    let _queued = stderr::queue()?;
     let server = AppServer::listen(&host, port, move |request| listener.respond(&request))
         .map_err(|error| cannot_listen(&host, port, &error))?;
     let address = server.address();
@@ -126,11 +130,19 @@ struct Listener {
     reply: Reply,
     paint: Paint,
     json: bool,
+    quiet: bool,
     /// Only asked why something was refused.
     emulator: CallbackVerifier,
 }
 
 impl Listener {
+    /// In one piece: callbacks are answered side by side.
+    fn tell(&self, lines: Vec<String>) {
+        if !self.quiet {
+            tell(lines.join("\n"));
+        }
+    }
+
     fn respond(&self, request: &Message) -> Message {
         let (method, target) = request.method_and_target().unwrap_or_default();
         let verify = |verifier: &CallbackVerifier| {
@@ -148,7 +160,7 @@ impl Listener {
         let reply = match &outcome {
             Ok(event) => {
                 let verdict = self.paint.green("verified, answered 200");
-                tell([vec![format!("{start} {verdict}")], trust::event_lines(event)].concat().join("\n"));
+                self.tell([vec![format!("{start} {verdict}")], trust::event_lines(event)].concat());
                 self.reply.clone()
             }
             Err(error) => {
@@ -161,7 +173,7 @@ impl Listener {
                     lines
                         .push("  It is signed by the key of `oss-callback serve`: add --emulator".to_owned());
                 }
-                tell(lines.join("\n"));
+                self.tell(lines);
                 answer::refusal()
             }
         };

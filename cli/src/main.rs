@@ -15,6 +15,7 @@ mod local_oss;
 mod progress;
 mod put;
 mod serve;
+mod stderr;
 mod story;
 mod text;
 mod trust;

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::failure::Failure;
 use crate::local_oss::{self, Settings};
 use crate::text::{Paint, printable, tell};
-use crate::write_out;
+use crate::{stderr, write_out};
 
 const EXAMPLES: &str = "Examples:
   Run it in one terminal:
@@ -115,6 +115,7 @@ pub fn command() -> Command {
             text("access-key-secret", "TEXT", "Its secret: printed for all to see, so never a real one")
                 .requires("access-key-id"),
         )
+        .arg(switch("quiet", "Do not log requests and callbacks").short('q'))
         .arg(switch("exit-when-stdin-closes", "Also stop at the end of standard input").long_help(
             "Also stop at the end of standard input: a program that started this one then leaves no orphan \
              behind, even when it is killed.",
@@ -133,8 +134,11 @@ pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
         .block_on(async { Stop::install(matches.get_flag("exit-when-stdin-closes")) })
         .map_err(|error| Failure::other(format!("cannot wait for signals: {error}")))?;
     let paint = Paint::for_stderr();
+    let quiet = matches.get_flag("quiet");
+    let _queued = stderr::queue()?;
     let oss = local_oss::start(&settings, move |event| {
         let text = match event {
+            _ if quiet => return,
             Event::Callback(attempt) => callback_line(paint, attempt),
             Event::Answered(record) => request_line(paint, record),
             _ => return,

@@ -1,17 +1,12 @@
-//! Writing to standard error: nothing that came over a network may steer the terminal, colour only where
-//! a person looks, and a closed standard error is no reason to fail.
+//! What is told on standard error: nothing that came over a network may steer the terminal, and colour only
+//! where a person looks.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
-use std::io::{IsTerminal, Write as _};
+use std::io::IsTerminal;
 
 use crate::flags::warning_in_flags;
-
-/// Writes one line (or several) to standard error.
-pub fn tell(text: impl fmt::Display) {
-    // Nobody is left to hear of a failure here.
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
-}
+pub use crate::stderr::tell;
 
 /// The text with control characters made visible, line breaks included.
 pub fn printable(text: &str) -> Cow<'_, str> {

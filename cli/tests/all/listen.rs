@@ -126,6 +126,10 @@ fn listen_demands_a_seal_and_its_own_bucket_when_told_to() {
     let sealed = Listen::start(&["--emulator", "--seal-secret-env", "SEAL"]);
     upload(&serve, &sealed.url, 4);
     sealed.logged("refused: seal_missing");
+    let quiet = Listen::start(&["--emulator", "--json", "--quiet"]);
+    upload(&serve, &quiet.url, 0);
+    quiet.out.recv_timeout(Duration::from_secs(60)).unwrap();
+    assert_eq!(quiet.log.try_iter().count(), 0);
     let films = Listen::start(&["--emulator", "--bucket", "films"]);
     upload(&serve, &films.url, 4);
     films.logged("refused: wrong_bucket");

@@ -1,8 +1,9 @@
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use super::support::{Serve, Server, oss_callback, outcome};
+use super::support::{Killed, PATIENCE, Serve, Server, oss_callback, outcome};
 
 fn address(serve: &Serve) -> String {
     serve.variable("OSS_ENDPOINT").strip_prefix("http://").unwrap().to_owned()
@@ -73,6 +74,46 @@ fn serve_stops_when_its_parent_is_gone() {
     serve.close_stdin();
     let (status, log) = serve.wait();
     assert_eq!(status.code(), Some(0), "{log}");
+}
+
+/// A log that nobody reads fills its pipe (64 KiB) and then holds up whoever writes.
+#[test]
+fn serve_answers_and_stops_though_nobody_reads_its_log() {
+    let mut command = oss_callback(["serve", "--exit-when-stdin-closes"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut serve = Killed(command.spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(serve.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim_end().strip_prefix("export OSS_ENDPOINT=http://").unwrap();
+    let target = "a".repeat(4096);
+    for number in 0..100 {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "GET /bkt/{target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap_or_else(|error| panic!("request {number}: {error}"));
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    }
+    drop(serve.0.stdin.take());
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        match serve.0.try_wait().unwrap() {
+            Some(status) => break status,
+            None => assert!(Instant::now() < deadline, "serve does not stop"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn quiet_commands_log_no_requests() {
+    let (mut serve, app) = (Serve::start(&["--quiet"]), Server::app("200 OK", "{}"));
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    outcome(&mut serve.put(&[file, "oss://photos/k", "--callback-url", &app.url()]), 0);
+    serve.close_stdin();
+    let (_, log) = serve.wait();
+    assert!(log.contains("listens on") && !log.contains("photos"), "{log}");
 }
 
 #[test]

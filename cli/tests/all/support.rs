@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The binary, without what the environment of the test run might tell it.
 pub fn oss_callback<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
@@ -37,9 +37,19 @@ pub fn outcome(command: &mut Command, code: i32) -> (String, String) {
     (stdout, stderr)
 }
 
+/// A process that does not outlive its test.
+pub struct Killed(pub Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// `oss-callback serve`, stopped at the latest when dropped.
 pub struct Serve {
-    child: Child,
+    child: Killed,
     /// What it printed on standard output, in order.
     pub environment: Vec<(String, String)>,
     lines: Receiver<String>,
@@ -68,7 +78,7 @@ impl Serve {
             let (name, value) = pair.unwrap_or_else(|| panic!("`{line}` is nothing to paste"));
             environment.push((name.to_owned(), value.to_owned()));
         }
-        Serve { child, environment, lines, reader: Some(reader) }
+        Serve { child: Killed(child), environment, lines, reader: Some(reader) }
     }
 
     pub fn variable(&self, name: &str) -> &str {
@@ -83,11 +93,11 @@ impl Serve {
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     pub fn close_stdin(&mut self) {
-        drop(self.child.stdin.take());
+        drop(self.child.0.stdin.take());
     }
 
     /// The first line of the log from now on that contains `part`.
@@ -107,7 +117,7 @@ impl Serve {
     pub fn wait(mut self) -> (ExitStatus, String) {
         let deadline = Instant::now() + PATIENCE;
         let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.child.0.try_wait().unwrap() {
                 break status;
             }
             assert!(Instant::now() < deadline, "serve does not stop");
@@ -115,13 +125,6 @@ impl Serve {
         };
         self.reader.take().unwrap().join().unwrap();
         (status, self.lines.try_iter().collect::<Vec<_>>().join("\n"))
-    }
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
