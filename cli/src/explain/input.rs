@@ -72,6 +72,9 @@ fn guess(given: &[u8], text: &str) -> Result<Input, Failure> {
     if text.lines().next().is_some_and(|line| line.contains(": ") || line.contains(" HTTP/")) {
         return request(given).map(Input::Request);
     }
+    if decoded.as_deref().unwrap_or(text).contains("\"conditions\"") {
+        return Ok(Input::Policy(as_base64(text)));
+    }
     // Base64 of something else is a callback that went wrong.
     if decoded.is_some() || text.starts_with('{') {
         return Ok(Input::Callback { callback: as_base64(text), vars: None });

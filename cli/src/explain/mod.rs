@@ -123,7 +123,7 @@ impl Report {
 
     /// A name and its value.
     pub fn fact(&mut self, name: &str, value: impl std::fmt::Display) {
-        self.line(format_args!("{name:<16}{value}"));
+        self.line(format_args!("{name:<15} {value}"));
     }
 
     /// Notes that something is wrong; the first finding is what the command ends with.

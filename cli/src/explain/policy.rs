@@ -9,16 +9,22 @@ use time::format_description::well_known::Rfc3339;
 use super::{Report, callback};
 use crate::text::printable;
 
+const HIDDEN: &str = "(a token, not shown)";
+
 /// Explains a policy, as Base64.
 pub fn explain(report: &mut Report, policy: &str) {
     report.section("This is a POST policy: what a form upload that carries it may do.");
-    callback::json(report, policy);
     let bytes = STANDARD.decode(policy).unwrap_or_default();
-    let Ok(Value::Object(members)) = serde_json::from_slice::<Value>(&bytes) else {
+    let mut json = serde_json::from_slice::<Value>(&bytes).unwrap_or_default();
+    hide_tokens(&mut json);
+    let Value::Object(members) = &json else {
         report.section("Would OSS take it?");
         report.line("No: it is not the Base64 of a JSON object.");
         return report.wrong("OSS would refuse this policy");
     };
+    for line in serde_json::to_string_pretty(&json).unwrap_or_default().lines() {
+        report.line(printable(line));
+    }
     report.section("What it means");
     expiration(report, members.get("expiration"));
     let conditions = match members.get("conditions") {
@@ -32,8 +38,8 @@ pub fn explain(report: &mut Report, policy: &str) {
     let mut pinned = None;
     for condition in conditions {
         match sentence(condition) {
-            Some((field, text)) => {
-                report.line(printable(&text));
+            Some((field, rule)) => {
+                report.fact(&printable(&field), printable(&rule));
                 if field == "callback" {
                     pinned = Some(exact(condition).unwrap_or_default());
                 }
@@ -72,21 +78,48 @@ fn expiration(report: &mut Report, value: Option<&Value>) {
     }
 }
 
-/// The field of a condition in lower case, and the condition in words.
+/// Takes out what the conditions say of a token, in whatever form: whoever has it can use it elsewhere.
+fn hide_tokens(json: &mut Value) {
+    let is_token = |name: &str| name.to_ascii_lowercase().ends_with("security-token");
+    match json {
+        Value::Object(members) => {
+            for (name, value) in members {
+                if is_token(name) {
+                    *value = HIDDEN.into();
+                } else {
+                    hide_tokens(value);
+                }
+            }
+        }
+        Value::Array(items) => {
+            let name = items.iter().position(|item| item.as_str().is_some_and(is_token));
+            for (position, item) in items.iter_mut().enumerate() {
+                if name.is_some_and(|name| position > name) {
+                    *item = HIDDEN.into();
+                } else {
+                    hide_tokens(item);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The field of a condition in lower case, and what it demands in words.
 fn sentence(condition: &Value) -> Option<(String, String)> {
     let field = |value: &Value| Some(value.as_str()?.trim_start_matches('$').to_ascii_lowercase());
     match condition {
         Value::Object(pairs) if pairs.len() == 1 => {
             let (name, value) = pairs.iter().next()?;
             let (name, value) = (name.to_ascii_lowercase(), value.as_str()?);
-            let text = format!("{name:<16}must be {}", shown(&name, value));
-            Some((name, text))
+            let rule = shown(&name, value);
+            Some((name, rule))
         }
         Value::Array(words) => match (words.first()?.as_str()?, words.as_slice()) {
             ("eq", [_, name, Value::String(value)]) => {
                 let name = field(name)?;
-                let text = format!("{name:<16}must be {}", shown(&name, value));
-                Some((name, text))
+                let rule = shown(&name, value);
+                Some((name, rule))
             }
             ("starts-with", [_, name, Value::String(value)]) => {
                 let name = field(name)?;
@@ -95,17 +128,17 @@ fn sentence(condition: &Value) -> Option<(String, String)> {
                 } else {
                     format!("must start with `{value}`")
                 };
-                Some((name.clone(), format!("{name:<16}{rule}")))
+                Some((name, rule))
             }
             ("content-length-range", [_, min, max]) => {
                 let (min, max) = (min.as_u64()?, max.as_u64()?);
-                Some((String::new(), format!("{:<16}from {min} to {max} bytes", "size")))
+                Some(("size".to_owned(), format!("from {min} to {max} bytes")))
             }
             (word @ ("in" | "not-in"), [_, name, Value::Array(values)]) => {
                 let name = field(name)?;
                 let values: Vec<&str> = values.iter().map(Value::as_str).collect::<Option<_>>()?;
                 let rule = if word == "in" { "must be one of" } else { "must be none of" };
-                Some((name.clone(), format!("{name:<16}{rule} {}", values.join(", "))))
+                Some((name, format!("{rule} {}", values.join(", "))))
             }
             _ => None,
         },
@@ -115,9 +148,8 @@ fn sentence(condition: &Value) -> Option<(String, String)> {
 
 fn shown(name: &str, value: &str) -> String {
     match name {
-        "x-oss-security-token" => "(a token, not shown)".to_owned(),
-        "callback" => "the callback below, exactly".to_owned(),
-        _ => format!("`{value}`"),
+        "callback" => "must be the callback below, exactly".to_owned(),
+        _ => format!("must be `{value}`"),
     }
 }
 

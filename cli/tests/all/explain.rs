@@ -123,6 +123,22 @@ fn explain_puts_a_policy_into_words() {
 }
 
 #[test]
+fn explain_shows_no_token_of_a_policy() {
+    let policy = r#"{"expiration":"2999-01-01T00:00:00.000Z","conditions":[
+        {"x-oss-security-token":"t0ken"},{"X-Oss-Security-Token":["t0ken"]},
+        ["eq","$x-oss-security-token","t0ken"],["in","$x-oss-security-token",["t0ken"]],
+        ["like","$X-OSS-SECURITY-TOKEN","t0ken"],{"x-oss-signature-version":"OSS4-HMAC-SHA256"}]}"#;
+    for (input, parts) in [
+        (policy, &["x-oss-security-token must be", "x-oss-signature-version must be `OSS4-HMAC-SHA256`"][..]),
+        (&policy[..policy.len() - 1], &["This is a POST policy", "not the Base64 of a JSON object"]),
+    ] {
+        let (stdout, stderr) = explained(&[], input, 1);
+        holds(&stdout, parts);
+        assert!(!format!("{stdout}{stderr}").contains("t0ken"), "{stdout}{stderr}");
+    }
+}
+
+#[test]
 fn explain_verifies_a_captured_callback_and_finds_what_was_altered() {
     for captured in [REAL.to_owned(), REAL.replace("\r\n", "\n"), format!("{REAL}\n")] {
         let (stdout, _) = explained(&[], &captured, 0);
