@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use oss_callback::sign::policy::{Condition, Test};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -36,26 +37,19 @@ pub fn explain(report: &mut Report, policy: &str) {
         }
     };
     let mut pinned = None;
-    for condition in conditions {
-        match sentence(condition) {
-            Some((field, rule)) => {
-                report.fact(&printable(&field), printable(&rule));
-                if field == "callback" {
-                    pinned = Some(exact(condition).unwrap_or_default());
-                }
-            }
-            None => {
-                report.line(format_args!(
-                    "{}: not a condition that OSS knows",
-                    printable(&condition.to_string())
-                ));
-                report.wrong("OSS would refuse this policy");
-            }
-        }
+    for text in conditions {
+        let text = text.to_string();
+        let Some(condition) = Condition::parse(&text) else {
+            report.line(format_args!("{}: not a condition that OSS knows", printable(&text)));
+            report.wrong("OSS would refuse this policy");
+            continue;
+        };
+        let (name, rule) = sentence(&condition);
+        report.fact(&printable(name), printable(&rule));
+        pinned = pinned.or(condition.exact_value("callback").map(str::to_owned));
     }
     match pinned {
-        Some(callback) if !callback.is_empty() => callback::explain(report, &callback, None),
-        Some(_) => {}
+        Some(callback) => callback::explain(report, &callback, None),
         None => {
             report.section("The callback");
             report
@@ -105,58 +99,22 @@ fn hide_tokens(json: &mut Value) {
     }
 }
 
-/// The field of a condition in lower case, and what it demands in words.
-fn sentence(condition: &Value) -> Option<(String, String)> {
-    let field = |value: &Value| Some(value.as_str()?.trim_start_matches('$').to_ascii_lowercase());
+/// What a condition is about, and what it demands of it.
+fn sentence(condition: &Condition) -> (&str, String) {
     match condition {
-        Value::Object(pairs) if pairs.len() == 1 => {
-            let (name, value) = pairs.iter().next()?;
-            let (name, value) = (name.to_ascii_lowercase(), value.as_str()?);
-            let rule = shown(&name, value);
-            Some((name, rule))
+        Condition::Length { least, most } => ("size", format!("from {least} to {most} bytes")),
+        Condition::Field { name, test } => {
+            let rule = match test {
+                Test::Is(_) if condition.exact_value("callback").is_some() => {
+                    "must be the callback below, exactly".to_owned()
+                }
+                Test::Is(value) => format!("must be `{value}`"),
+                Test::StartsWith(start) if start.is_empty() => "may be anything".to_owned(),
+                Test::StartsWith(start) => format!("must start with `{start}`"),
+                Test::In(values) => format!("must be one of {}", values.join(", ")),
+                Test::NotIn(values) => format!("must be none of {}", values.join(", ")),
+            };
+            (name, rule)
         }
-        Value::Array(words) => match (words.first()?.as_str()?, words.as_slice()) {
-            ("eq", [_, name, Value::String(value)]) => {
-                let name = field(name)?;
-                let rule = shown(&name, value);
-                Some((name, rule))
-            }
-            ("starts-with", [_, name, Value::String(value)]) => {
-                let name = field(name)?;
-                let rule = if value.is_empty() {
-                    "may be anything".to_owned()
-                } else {
-                    format!("must start with `{value}`")
-                };
-                Some((name, rule))
-            }
-            ("content-length-range", [_, min, max]) => {
-                let (min, max) = (min.as_u64()?, max.as_u64()?);
-                Some(("size".to_owned(), format!("from {min} to {max} bytes")))
-            }
-            (word @ ("in" | "not-in"), [_, name, Value::Array(values)]) => {
-                let name = field(name)?;
-                let values: Vec<&str> = values.iter().map(Value::as_str).collect::<Option<_>>()?;
-                let rule = if word == "in" { "must be one of" } else { "must be none of" };
-                Some((name, format!("{rule} {}", values.join(", "))))
-            }
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn shown(name: &str, value: &str) -> String {
-    match name {
-        "callback" => "must be the callback below, exactly".to_owned(),
-        _ => format!("must be `{value}`"),
-    }
-}
-
-fn exact(condition: &Value) -> Option<String> {
-    match condition {
-        Value::Object(pairs) => pairs.values().next()?.as_str().map(str::to_owned),
-        Value::Array(words) if words.first()?.as_str()? == "eq" => words.get(2)?.as_str().map(str::to_owned),
-        _ => None,
     }
 }

@@ -119,7 +119,10 @@ fn explain_puts_a_policy_into_words() {
     holds(&stdout, &["the callback below, exactly", "POST to         https://app.example/cb"]);
     let (stdout, _) = explained(&[&policy("").replace("2999", "2001")], "", 1);
     holds(&stdout, &["EXPIRED"]);
-    explained(&[&policy(r#",["like","$key","x"]"#)], "", 1);
+    for unknown in [r#"["like","$key","x"]"#, r#"["eq","key","a"]"#, r#"["STARTS-WITH","$key","a"]"#] {
+        let (stdout, _) = explained(&[&policy(&format!(",{unknown}"))], "", 1);
+        holds(&stdout, &[&format!("{unknown}: not a condition that OSS knows")]);
+    }
 }
 
 #[test]

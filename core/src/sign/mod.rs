@@ -1,12 +1,13 @@
 //! Request signing, V1 and V4: pure functions, no clock, no I/O.
 //!
 //! [`Signer`] checks what a caller asks for and puts a signature together. [`v1`] and [`v4`] hold the steps
-//! themselves, for servers that judge a request and for whoever wants to see where two signers part.
+//! themselves, for servers that judge a request and for whoever wants to see where two signers part; [`policy`]
+//! says what a POST policy demands.
 
 mod canonical;
 mod date;
 mod header;
-mod policy;
+pub mod policy;
 mod request;
 mod url;
 pub mod v1;

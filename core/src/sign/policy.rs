@@ -6,6 +6,38 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
+/// What a policy demands of a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Of a field.
+    Field {
+        /// Its name, in any case.
+        name: String,
+        /// What its value must be.
+        test: Test,
+    },
+    /// Of the size of the file, in bytes.
+    Length {
+        /// So many, or more.
+        least: u64,
+        /// So many, or fewer.
+        most: u64,
+    },
+}
+
+/// What a field's value must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Test {
+    /// This text.
+    Is(String),
+    /// A text that begins so.
+    StartsWith(String),
+    /// One of these.
+    In(Vec<String>),
+    /// None of these.
+    NotIn(Vec<String>),
+}
+
 /// Checks that OSS could read the policy and that it holds a condition for each of `required`.
 ///
 /// # Errors
@@ -21,8 +53,9 @@ pub(super) fn check(policy_json: &str, required: &[(&str, &str)]) -> Result<()> 
     let Some(conditions) = policy.get("conditions").and_then(Value::as_array) else {
         return Err(error("lacks `conditions`, a list".to_owned()));
     };
+    let known: Vec<Condition> = conditions.iter().filter_map(Condition::of).collect();
     for (name, expected) in required {
-        let values: Vec<&str> = conditions.iter().filter_map(|one| exact_value(one, name)).collect();
+        let values: Vec<&str> = known.iter().filter_map(|condition| condition.exact_value(name)).collect();
         if values.is_empty() {
             return Err(error(format!("lacks a condition for `{name}`, which signature V4 demands"))
                 .with_hint("Take the conditions and their values from `policy_conditions`"));
@@ -35,23 +68,48 @@ pub(super) fn check(policy_json: &str, required: &[(&str, &str)]) -> Result<()> 
     Ok(())
 }
 
-/// The value that a condition demands of a field: `{"name": "value"}` or `["eq", "$name", "value"]`.
-/// Fields are named in any case.
-fn exact_value<'a>(condition: &'a Value, name: &str) -> Option<&'a str> {
-    match condition {
-        Value::Object(members) => {
-            members.iter().find(|(member, _)| member.eq_ignore_ascii_case(name))?.1.as_str()
+impl Condition {
+    /// Reads a condition from its JSON; none if OSS would not know it.
+    ///
+    /// Its documents have `{"name": "value"}`, `["eq", "$name", "value"]`, `["starts-with", …]`,
+    /// `["in", "$name", [values]]`, `["not-in", …]` and `["content-length-range", least, most]` (OSS,
+    /// PostObject; the two with lists in "PostObject with signature V4"). Of what they leave open the stricter
+    /// reading is taken: operators in lower case, `$` before the name in a list and nowhere else, one member
+    /// in an object, nothing behind the last word. Names of fields are in any case, as the form's are.
+    pub fn parse(json: &str) -> Option<Condition> {
+        Condition::of(&serde_json::from_str(json).ok()?)
+    }
+
+    fn of(condition: &Value) -> Option<Condition> {
+        let text = |value: &Value| Some(value.as_str()?.to_owned());
+        if let Some(members) = condition.as_object() {
+            let (name, value) = members.iter().next().filter(|_| members.len() == 1)?;
+            let name = Some(name).filter(|name| !name.starts_with('$'))?;
+            return Some(Condition::Field { name: name.clone(), test: Test::Is(text(value)?) });
         }
-        Value::Array(items) => match items.as_slice() {
-            [Value::String(operator), Value::String(field), Value::String(value)]
-                if operator.eq_ignore_ascii_case("eq")
-                    && field.strip_prefix('$').is_some_and(|field| field.eq_ignore_ascii_case(name)) =>
-            {
+        let [operator, first, second] = condition.as_array()?.as_slice() else { return None };
+        let list = || second.as_array()?.iter().map(text).collect::<Option<Vec<_>>>();
+        let test = match operator.as_str()? {
+            "content-length-range" => {
+                return Some(Condition::Length { least: first.as_u64()?, most: second.as_u64()? });
+            }
+            "eq" => Test::Is(text(second)?),
+            "starts-with" => Test::StartsWith(text(second)?),
+            "in" => Test::In(list()?),
+            "not-in" => Test::NotIn(list()?),
+            _ => return None,
+        };
+        Some(Condition::Field { name: first.as_str()?.strip_prefix('$')?.to_owned(), test })
+    }
+
+    /// The one value that it leaves to this field; none if it is another condition.
+    pub fn exact_value(&self, field: &str) -> Option<&str> {
+        match self {
+            Condition::Field { name, test: Test::Is(value) } if name.eq_ignore_ascii_case(field) => {
                 Some(value)
             }
             _ => None,
-        },
-        _ => None,
+        }
     }
 }
 
@@ -84,6 +142,38 @@ mod tests {
             assert!(message(policy, &[]).contains(part), "{policy}");
         }
         check("{\"expiration\":\"2030\",\"conditions\":[]}", &[]).unwrap();
+    }
+
+    #[test]
+    fn conditions_are_read_as_strictly_as_they_are_documented() {
+        let field = |test| Some(Condition::Field { name: "key".to_owned(), test });
+        let texts = || vec!["a".to_owned(), "b".to_owned()];
+        for (json, condition) in [
+            (r#"{"key":"a"}"#, field(Test::Is("a".to_owned()))),
+            (r#"["eq","$key","a"]"#, field(Test::Is("a".to_owned()))),
+            (r#"["starts-with","$key",""]"#, field(Test::StartsWith(String::new()))),
+            (r#"["in","$key",["a","b"]]"#, field(Test::In(texts()))),
+            (r#"["not-in","$key",["a","b"]]"#, field(Test::NotIn(texts()))),
+            (r#"["content-length-range",1,5]"#, Some(Condition::Length { least: 1, most: 5 })),
+        ] {
+            assert_eq!(Condition::parse(json), condition, "{json}");
+        }
+        for json in [
+            r#"["eq","key","a"]"#,
+            r#"["STARTS-WITH","$key","a"]"#,
+            r#"["eq","$key","a","b"]"#,
+            r#"["eq","$key",1]"#,
+            r#"["in","$key","a"]"#,
+            r#"["content-length-range","1","5"]"#,
+            r#"["content-length-range",-1,5]"#,
+            r#"{"$key":"a"}"#,
+            r#"{"key":"a","bucket":"b"}"#,
+            "{}",
+            "\"key\"",
+            "",
+        ] {
+            assert_eq!(Condition::parse(json), None, "{json}");
+        }
     }
 
     #[test]

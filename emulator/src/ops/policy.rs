@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use oss_callback::sign::policy::{Condition, Test};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -30,12 +31,15 @@ pub(super) fn check(policy: &str, form: &Form, bucket: &str, now: SystemTime) ->
         None if name.eq_ignore_ascii_case("bucket") => Some(bucket),
         value => value,
     };
-    for condition in conditions {
-        let rule = Rule::parse(condition).ok_or_else(|| invalid(&format!("{condition} is no condition")))?;
-        rule.check(&field, form.file.len() as u64, condition)?;
+    let mut known = Vec::new();
+    for text in conditions {
+        let condition =
+            Condition::parse(&text.to_string()).ok_or_else(|| invalid(&format!("{text} is no condition")))?;
+        obey(&condition, text, &field, form.file.len() as u64)?;
+        known.push(condition);
     }
     if form.get("x-oss-signature").is_some() {
-        let names = |name: &str| conditions.iter().filter_map(Rule::parse).any(|rule| rule.is_about(name));
+        let names = |name: &str| known.iter().any(|condition| condition.exact_value(name).is_some());
         let token = form.get("x-oss-security-token").map(|_| "x-oss-security-token");
         if let Some(name) = V4_CONDITIONS.iter().copied().chain(token).find(|name| !names(name)) {
             return Err(invalid(&format!("it lacks a condition for {name}")));
@@ -44,74 +48,36 @@ pub(super) fn check(policy: &str, form: &Form, bucket: &str, now: SystemTime) ->
     Ok(())
 }
 
-/// One condition.
-enum Rule<'p> {
-    Field(&'p str, Test<'p>),
-    Length(u64, u64),
-}
-
-enum Test<'p> {
-    Is(&'p str),
-    StartsWith(&'p str),
-    In(Vec<&'p str>),
-    NotIn(Vec<&'p str>),
-}
-
-impl<'p> Rule<'p> {
-    fn parse(condition: &'p Value) -> Option<Rule<'p>> {
-        if let Some(members) = condition.as_object() {
-            let (name, value) = members.iter().next().filter(|_| members.len() == 1)?;
-            return Some(Rule::Field(name, Test::Is(value.as_str()?)));
-        }
-        let [operator, first, second] = condition.as_array()?.as_slice() else { return None };
-        let operator = operator.as_str()?.to_ascii_lowercase();
-        if operator == "content-length-range" {
-            return Some(Rule::Length(first.as_u64()?, second.as_u64()?));
-        }
-        let list = || second.as_array()?.iter().map(Value::as_str).collect::<Option<Vec<_>>>();
-        let test = match operator.as_str() {
-            "eq" => Test::Is(second.as_str()?),
-            "starts-with" => Test::StartsWith(second.as_str()?),
-            "in" => Test::In(list()?),
-            "not-in" => Test::NotIn(list()?),
-            _ => return None,
-        };
-        Some(Rule::Field(first.as_str()?.strip_prefix('$')?, test))
-    }
-
-    fn is_about(&self, wanted: &str) -> bool {
-        matches!(self, Rule::Field(name, Test::Is(_)) if name.eq_ignore_ascii_case(wanted))
-    }
-
-    fn check<'f>(
-        &self,
-        field: &impl Fn(&str) -> Option<&'f str>,
-        size: u64,
-        condition: &Value,
-    ) -> Result<(), OssError> {
-        match self {
-            Rule::Length(least, _) if size < *least => Err(OssError::new(
-                400,
-                "EntityTooSmall",
-                "Your proposed upload smaller than the minimum allowed size.",
-            )),
-            Rule::Length(_, most) if size > *most => Err(OssError::new(
-                400,
-                "EntityTooLarge",
-                "Your proposed upload exceeds the maximum allowed object size.",
-            )),
-            Rule::Length(..) => Ok(()),
-            Rule::Field(name, test) => {
-                let value = field(name);
-                let holds = match test {
-                    Test::Is(wanted) => value == Some(wanted),
-                    Test::StartsWith(start) => value.is_some_and(|value| value.starts_with(start)),
-                    Test::In(list) => value.is_some_and(|value| list.contains(&value)),
-                    Test::NotIn(list) => value.is_none_or(|value| !list.contains(&value)),
-                };
-                let message = || format!("Invalid according to Policy: Policy Condition failed: {condition}");
-                if holds { Ok(()) } else { Err(OssError::access_denied(message())) }
-            }
+/// Refuses a form that a condition does not allow; `text` is the condition's own.
+fn obey<'f>(
+    condition: &Condition,
+    text: &Value,
+    field: &impl Fn(&str) -> Option<&'f str>,
+    size: u64,
+) -> Result<(), OssError> {
+    match condition {
+        Condition::Length { least, .. } if size < *least => Err(OssError::new(
+            400,
+            "EntityTooSmall",
+            "Your proposed upload smaller than the minimum allowed size.",
+        )),
+        Condition::Length { most, .. } if size > *most => Err(OssError::new(
+            400,
+            "EntityTooLarge",
+            "Your proposed upload exceeds the maximum allowed object size.",
+        )),
+        Condition::Length { .. } => Ok(()),
+        Condition::Field { name, test } => {
+            let value = field(name);
+            let listed = |list: &[String]| value.is_some_and(|value| list.iter().any(|one| one == value));
+            let holds = match test {
+                Test::Is(wanted) => value == Some(wanted),
+                Test::StartsWith(start) => value.is_some_and(|value| value.starts_with(start)),
+                Test::In(list) => listed(list),
+                Test::NotIn(list) => !listed(list),
+            };
+            let message = || format!("Invalid according to Policy: Policy Condition failed: {text}");
+            if holds { Ok(()) } else { Err(OssError::access_denied(message())) }
         }
     }
 }

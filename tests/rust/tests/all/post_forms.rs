@@ -164,7 +164,7 @@ fn what_the_policy_does_not_allow_is_not_stored() {
     /// The condition, further fields, status and code.
     type Case = (Value, &'static [(&'static str, &'static str)], u16, &'static str);
     let version = SignatureVersion::V4;
-    let cases: [Case; 7] = [
+    let cases: [Case; 9] = [
         (json!(["content-length-range", 1, 3]), &[], 400, "EntityTooLarge"),
         (json!(["content-length-range", 5, 9]), &[], 400, "EntityTooSmall"),
         (json!(["starts-with", "$key", "elsewhere/"]), &[], 403, "AccessDenied"),
@@ -177,6 +177,8 @@ fn what_the_policy_does_not_allow_is_not_stored() {
         ),
         (json!(["not-in", "$content-type", ["a/b"]]), &[("content-type", "a/b")], 403, "AccessDenied"),
         (json!(["like", "$key", "k"]), &[], 400, "InvalidPolicyDocument"),
+        (json!(["eq", "key", "k"]), &[], 400, "InvalidPolicyDocument"),
+        (json!(["STARTS-WITH", "$key", "k"]), &[], 400, "InvalidPolicyDocument"),
     ];
     for (condition, more, status, code) in cases {
         let rig = Rig::start();
