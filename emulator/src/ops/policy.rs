@@ -27,10 +27,8 @@ pub(super) fn check(policy: &str, form: &Form, bucket: &str, now: SystemTime) ->
     }
     let conditions = policy.get("conditions").and_then(Value::as_array);
     let conditions = conditions.ok_or_else(|| invalid("it has no list of conditions"))?;
-    let field = |name: &str| match form.get(name) {
-        None if name.eq_ignore_ascii_case("bucket") => Some(bucket),
-        value => value,
-    };
+    // The bucket that the form is sent to, whatever a field of that name says.
+    let field = |name: &str| if name.eq_ignore_ascii_case("bucket") { Some(bucket) } else { form.get(name) };
     let mut known = Vec::new();
     for text in conditions {
         let condition =

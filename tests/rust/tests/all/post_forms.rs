@@ -49,6 +49,18 @@ fn with(mut fields: Fields, more: &[(&str, &str)]) -> Fields {
 
 /// Status, head and body of the answer.
 fn post(rig: &Rig, fields: &[(String, String)], file: &[u8]) -> (u16, String, String) {
+    let address = rig.emulator.address().to_string();
+    post_to(rig, &address, &format!("/{BUCKET}/"), fields, file)
+}
+
+/// To another host and path than those of path style, for which `post` is.
+fn post_to(
+    rig: &Rig,
+    host: &str,
+    path: &str,
+    fields: &[(String, String)],
+    file: &[u8],
+) -> (u16, String, String) {
     let mut body = Vec::new();
     for (name, value) in fields {
         write!(body, "--frontier\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
@@ -61,9 +73,8 @@ fn post(rig: &Rig, fields: &[(String, String)], file: &[u8]) -> (u16, String, St
     let mut stream = TcpStream::connect(rig.emulator.address()).unwrap();
     write!(
         stream,
-        "POST /{BUCKET}/ HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
          Content-Type: multipart/form-data; boundary=frontier\r\nContent-Length: {}\r\n\r\n",
-        rig.emulator.address(),
         body.len()
     )
     .unwrap();
@@ -186,6 +197,21 @@ fn what_the_policy_does_not_allow_is_not_stored() {
         let (seen, _, body) = post(&rig, &fields, b"meow");
         assert_eq!(seen, status, "{condition}: {body}");
         assert!(body.contains(code) && rig.emulator.object(BUCKET, "k").is_none(), "{condition}: {body}");
+    }
+}
+
+#[test]
+fn a_form_for_one_bucket_is_good_for_no_other() {
+    let rig = Rig::start();
+    for fields in [&[][..], &[("bucket", BUCKET)]] {
+        let fields = with(signed(&rig, SignatureVersion::V4, "k", &[]), fields);
+        let address = rig.emulator.address().to_string();
+        let (status, _, body) = post_to(&rig, &address, "/another-bucket/", &fields, b"x");
+        assert!(status == 403 && body.contains("Policy Condition failed"), "{status} {body}");
+        assert!(rig.emulator.keys("another-bucket").is_empty());
+        // The field is one more that says nothing.
+        let fields = with(fields, &[("bucket", "another-bucket")]);
+        assert_eq!(post(&rig, &fields, b"x").0, 204);
     }
 }
 
