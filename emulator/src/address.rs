@@ -11,7 +11,8 @@
 //! 4. Any other host names the bucket by its first label, whatever follows: `b.localhost`,
 //!    `b.127.0.0.1`, `b.oss-cn-hangzhou.aliyuncs.com`.
 //! 5. A request of kind 4 can be read in path style too. The signature covers bucket and key, so the
-//!    reading that it fits is what the client meant; where it fits none, rule 4's reading is reported.
+//!    reading that it fits is what the client meant; where it fits none, rule 4's reading is reported. A
+//!    form's signature covers neither: `Exchange::form` settles it.
 
 use std::net::IpAddr;
 

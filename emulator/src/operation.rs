@@ -98,8 +98,11 @@ impl Operation {
 
     fn on_bucket(request: &Request, query: &Query) -> Option<Operation> {
         let has = |name: &str| query.has(name);
-        let is_form =
-            || request.header("content-type").is_some_and(|value| value.starts_with("multipart/form-data"));
+        let is_form = || {
+            let content_type = request.header("content-type").unwrap_or_default();
+            let media_type = content_type.split(';').next().unwrap_or_default().trim();
+            media_type.eq_ignore_ascii_case("multipart/form-data")
+        };
         Some(match request.method {
             Method::GET if has("bucketInfo") => Operation::GetBucketInfo,
             Method::GET if has("location") => Operation::GetBucketLocation,

@@ -76,11 +76,11 @@ impl Exchange {
         if let Some(first) = readings.first() {
             // What the log names should the signature fit no reading.
             self.request.target.clone_from(&first.target);
-            if Operation::of(&self.request, &first.target, &first.query) == Some(Operation::PostObject) {
-                // Its signature is in the form; one in headers or URL is ignored (OSS, PostObject).
-                self.request.query.clone_from(&first.query);
-                return self.run().await;
-            }
+        }
+        if let Some(form) = self.form(&readings) {
+            // Its signature is in the form; one in headers or URL is ignored (OSS, PostObject).
+            (self.request.target, self.request.query) = (form.target.clone(), form.query.clone());
+            return self.run().await;
         }
         let judge = Judge { keys: &self.shared.keys, region: &self.shared.region };
         let Reading { target, query } = judge.check(&self.request, &readings)?;
@@ -102,6 +102,20 @@ impl Exchange {
             }
         }
         Ok(all)
+    }
+
+    /// The reading that makes the request a form. No signature tells whether a name with a dot, such as
+    /// `host.docker.internal`, is the emulator's own, so that the path names the bucket. It is taken for that
+    /// if the path's bucket exists, or the host's does not.
+    fn form<'r>(&self, readings: &'r [Reading]) -> Option<&'r Reading> {
+        let exists = |reading: &Reading| {
+            reading.target.bucket.as_deref().is_some_and(|name| self.shared.store.bucket(name).is_some())
+        };
+        let first = readings.first()?;
+        readings.iter().find(|reading| {
+            Operation::of(&self.request, &reading.target, &reading.query) == Some(Operation::PostObject)
+                && (reading.target == first.target || exists(reading) || !exists(first))
+        })
     }
 
     /// Takes in what the client still sends, so that it gets to read the answer. A client that waits for

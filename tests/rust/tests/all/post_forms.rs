@@ -74,7 +74,7 @@ fn post_to(
     write!(
         stream,
         "POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
-         Content-Type: multipart/form-data; boundary=frontier\r\nContent-Length: {}\r\n\r\n",
+         Content-Type: Multipart/Form-Data; boundary=frontier\r\nContent-Length: {}\r\n\r\n",
         body.len()
     )
     .unwrap();
@@ -197,6 +197,32 @@ fn what_the_policy_does_not_allow_is_not_stored() {
         let (seen, _, body) = post(&rig, &fields, b"meow");
         assert_eq!(seen, status, "{condition}: {body}");
         assert!(body.contains(code) && rig.emulator.object(BUCKET, "k").is_none(), "{condition}: {body}");
+    }
+}
+
+#[test]
+fn a_form_reaches_its_bucket_by_every_name_of_the_emulator() {
+    let virtual_host = format!("{BUCKET}.localhost");
+    for (host, path, status) in [
+        ("localhost:9000", format!("/{BUCKET}/"), 204),
+        ("host.docker.internal:9000", format!("/{BUCKET}/"), 204),
+        ("host.docker.internal:9000", format!("/{BUCKET}"), 204),
+        (&virtual_host, "/".to_owned(), 204),
+        // A form goes to a bucket, not to a key in it.
+        (&virtual_host, "/uploads/".to_owned(), 403),
+    ] {
+        for used in [false, true] {
+            let rig = Rig::start();
+            let fields = signed(&rig, SignatureVersion::V4, "k", &[]);
+            if used || status == 403 {
+                assert_eq!(post(&rig, &fields, b"x").0, 204);
+            }
+            let (seen, _, body) = post_to(&rig, host, &path, &fields, b"new");
+            assert_eq!(seen, status, "{host}{path}: {body}");
+            let stored = rig.emulator.object(BUCKET, "k").unwrap();
+            assert_eq!(stored.data == "new", status == 204, "{host}{path}");
+            assert!(rig.emulator.keys("uploads").is_empty());
+        }
     }
 }
 
