@@ -88,6 +88,10 @@ fn cannot_start(error: &StartError) -> Failure {
             Failure::other(format!("the emulator cannot start: {error}"))
                 .with_hint("Name a --port from 1024 on")
         }
+        StartError::DataDir { source, .. } if source.kind() == ErrorKind::ResourceBusy => {
+            Failure::other(format!("the emulator cannot start: {error}"))
+                .with_hint("Stop the other one, or name another --data-dir")
+        }
         _ => Failure::other(format!("the emulator cannot start: {error}")),
     }
 }

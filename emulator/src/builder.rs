@@ -96,7 +96,7 @@ impl Builder {
     }
 
     /// Keeps buckets, objects and uploads in this directory, across restarts and crashes. It is made if need
-    /// be; one that holds something else is refused. One emulator at a time. Default: in memory.
+    /// be; one that holds something else, or that another emulator is using, is refused. Default: in memory.
     pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Builder {
         self.data_dir = Some(directory.into());
         self

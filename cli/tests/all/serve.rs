@@ -145,6 +145,9 @@ fn serve_keeps_objects_in_the_directory_that_is_named() {
     // The directory has files of its own from the start.
     let objects = std::fs::read_dir(directory.path().join("buckets/photos/objects")).unwrap();
     assert_eq!(objects.count(), 1);
+    let mut second = oss_callback(["serve", "--data-dir", directory.path().to_str().unwrap()]);
+    let (_, stderr) = outcome(&mut second, 1);
+    assert!(stderr.contains("another emulator is using it") && stderr.contains("hint:"), "{stderr}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The data directory.
 //!
 //! ```text
-//! oss-callback-emulator.json     says that the directory is ours, and its format
+//! oss-callback-emulator.json     says that the directory is ours, and its format; locked while it is in use
 //! buckets/<bucket>/bucket        one record
 //! buckets/<bucket>/objects/<n>   one object each
 //! uploads/<upload id>/upload     one record
@@ -15,6 +15,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -29,6 +30,9 @@ const FORMAT: &str = "{\"format\": 1}\n";
 const END: &[u8; 8] = b"OSSCBEM1";
 /// A record is small: names of at most 1023 bytes, headers of at most some ten thousand.
 const RECORD_LIMIT: u64 = 4 * 1024 * 1024;
+
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a file is.
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,26 +65,29 @@ pub(super) struct Loaded {
 
 pub(super) struct Disk {
     root: PathBuf,
+    /// The marker. The system lets go of it when the process ends, however it ends.
+    _lock: File,
 }
 
 impl Disk {
     /// Takes a directory that is ours, empty, or not there yet; any other is left alone.
     pub fn open(root: &Path) -> io::Result<Disk> {
         fs::create_dir_all(root)?;
-        let disk = Disk { root: root.to_owned() };
-        match fs::read_to_string(root.join(MARKER)) {
-            Ok(format) if format == FORMAT => {}
-            Ok(_) => {
-                return Err(io::Error::other("its data were written by another version of the emulator"));
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if fs::read_dir(root)?.next().is_some() {
-                    return Err(io::Error::other("it is not empty and was not made by the emulator"));
-                }
-                fs::write(root.join(MARKER), FORMAT)?;
-            }
-            Err(error) => return Err(error),
+        let names: Vec<_> =
+            fs::read_dir(root)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
+        if !names.is_empty() && !names.iter().any(|name| name == MARKER) {
+            return Err(io::Error::other("it is not empty and was not made by the emulator"));
         }
+        let mut marker = lock(&root.join(MARKER))?;
+        let mut format = String::new();
+        marker.read_to_string(&mut format)?;
+        match format.as_str() {
+            FORMAT => {}
+            // Just made.
+            "" => marker.write_all(FORMAT.as_bytes())?,
+            _ => return Err(io::Error::other("its data were written by another version of the emulator")),
+        }
+        let disk = Disk { root: root.to_owned(), _lock: marker };
         // Whatever is here was being written when an earlier run ended.
         match fs::remove_dir_all(disk.tmp()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -171,6 +178,47 @@ impl Disk {
         }
         Ok(loaded)
     }
+}
+
+/// Opens the file, which need not be there, for nobody else to lock. Two emulators in one directory would
+/// take each other's uploads for leftovers.
+fn lock(path: &Path) -> io::Result<File> {
+    let mut tries = 0;
+    loop {
+        match try_lock(path) {
+            // A process that was killed is not gone at once.
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && tries < LOCK_TRIES => tries += 1,
+            result => return result,
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+}
+
+/// `File::try_lock` does all of this from Rust 1.89 on.
+fn try_lock(path: &Path) -> io::Result<File> {
+    let busy = || io::Error::new(io::ErrorKind::ResourceBusy, "another emulator is using it");
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(windows)]
+    let file = {
+        const ERROR_SHARING_VIOLATION: i32 = 32;
+        std::os::windows::fs::OpenOptionsExt::share_mode(&mut options, 0);
+        options.open(path).map_err(|error| match error.raw_os_error() {
+            Some(ERROR_SHARING_VIOLATION) => busy(),
+            _ => error,
+        })?
+    };
+    #[cfg(unix)]
+    let file = {
+        use rustix::fs::{FlockOperation, flock};
+        let file = options.open(path)?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
+            rustix::io::Errno::WOULDBLOCK => busy(),
+            _ => error.into(),
+        })?;
+        file
+    };
+    Ok(file)
 }
 
 /// A file that cannot be read is left where it is, and said to be so.
@@ -282,6 +330,7 @@ mod tests {
         fs::create_dir(directory.path().join("tmp")).unwrap();
         fs::write(directory.path().join("tmp/thesis.txt"), "years of work").unwrap();
         assert!(Disk::open(directory.path()).is_err());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing was added");
         assert!(directory.path().join("tmp/thesis.txt").exists());
     }
 }

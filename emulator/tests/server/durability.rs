@@ -11,7 +11,7 @@ use std::time::Duration;
 use oss_callback::checksum::crc64;
 use oss_callback_emulator::Emulator;
 
-use crate::client::call;
+use crate::client::{call, connect, read_answer};
 
 const DIRECTORY: &str = "OSS_EMULATOR_TEST_DIRECTORY";
 
@@ -42,6 +42,26 @@ fn objects_uploads_and_buckets_survive_a_restart() {
     assert_eq!(emulator.object("bkt", "big").unwrap().data, "part");
     assert_eq!(emulator.keys("bkt"), ["big", "dir/k"]);
     assert!(emulator.uploads("bkt").is_empty());
+}
+
+#[test]
+fn a_directory_serves_one_emulator_at_a_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = on_disk(directory.path());
+    let wire = call("PUT", "bkt", "k").body("hello").wire(&first);
+    let (begin, end) = wire.split_at(wire.len() - 1);
+    let mut upload = connect(first.address());
+    upload.write_all(begin).unwrap();
+    let draft = || std::fs::read_dir(directory.path().join("tmp")).unwrap().count();
+    while draft() == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let second = Emulator::builder().data_dir(directory.path()).start().unwrap_err();
+    assert!(second.to_string().ends_with(": another emulator is using it"), "{second}");
+    upload.write_all(end).unwrap();
+    assert_eq!(read_answer(&mut upload, false).status, 200, "what is under way is not touched");
+    first.stop();
+    assert_eq!(on_disk(directory.path()).object("bkt", "k").unwrap().data, "hello");
 }
 
 /// Not a test of its own: the process that the next one kills.
