@@ -1,6 +1,7 @@
 //! What a presigned URL lets its holder do, and until when.
 
 use oss_callback::callback::check::{Parameter, one_place};
+use oss_callback::sign::v4;
 use percent_encoding::percent_decode_str;
 use time::format_description::FormatItem;
 use time::macros::format_description;
@@ -85,8 +86,11 @@ fn target(report: &mut Report, query: &str) {
         match (start, length) {
             (Some(start), Some(length)) => {
                 valid_until(report, start.assume_utc().checked_add(Duration::seconds(length.into())));
-                if length > 604_800 {
-                    report.line("x-oss-expires is above OSS's 7 days (604800 s).");
+                let has_token = get("x-oss-security-token").is_some();
+                let most = v4::expires_max_seconds(has_token);
+                if !(1..=most).contains(&length.into()) {
+                    let with_token = if has_token { " with a token" } else { "" };
+                    report.line(format_args!("x-oss-expires must be from 1 to {most}{with_token}."));
                     report.wrong("OSS would refuse this URL");
                 }
             }

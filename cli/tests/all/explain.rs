@@ -97,6 +97,26 @@ fn explain_reads_a_presigned_url_and_hides_its_signature() {
 }
 
 #[test]
+fn explain_knows_how_long_a_url_may_hold() {
+    for (expires, token, fine) in [
+        ("604800", "", true),
+        ("604801", "", false),
+        ("0", "", false),
+        ("43200", "&x-oss-security-token=t0ken", true),
+        ("43201", "&x-oss-security-token=t0ken", false),
+    ] {
+        let url = format!(
+            "https://b.oss-cn-hangzhou.aliyuncs.com/k?x-oss-signature-version=OSS4-HMAC-SHA256\
+             &x-oss-credential=ak%2F29990101%2Fcn-hangzhou%2Foss%2Faliyun_v4_request\
+             &x-oss-date=29990101T000000Z&x-oss-expires={expires}{token}&x-oss-signature=x"
+        );
+        let (stdout, stderr) = explained(&[&url], "", if fine { 0 } else { 1 });
+        assert_eq!(stdout.contains("x-oss-expires must be from 1 to"), !fine, "{stdout}");
+        assert_eq!(stderr.contains("OSS would refuse this URL"), !fine, "{stderr}");
+    }
+}
+
+#[test]
 fn explain_puts_a_policy_into_words() {
     let policy = |callback: &str| {
         format!(

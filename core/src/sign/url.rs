@@ -10,11 +10,6 @@ use crate::endpoint::{Endpoint, Target};
 use crate::error::{Error, Result};
 use crate::options::{Addressing, SignatureVersion};
 
-/// V4 URLs live at most seven days, and twelve hours when signed with a temporary AccessKey pair (OSS,
-/// "Include a V4 signature in a URL").
-const LONGEST_V4: u64 = 604_800;
-const LONGEST_V4_STS: u64 = 43_200;
-
 /// Where and how long a URL is to hold.
 pub(super) struct Place<'a> {
     pub endpoint: &'a Endpoint,
@@ -89,16 +84,16 @@ pub(super) fn presign_v4(
 }
 
 fn v4_expires(seconds: u64, credentials: &Credentials) -> Result<u64> {
-    if seconds > LONGEST_V4 {
-        return Err(Error::invalid_argument("expires_in", "must be at most 7 days (604800 seconds)"));
+    let temporary = credentials.security_token().is_some();
+    let most = v4::expires_max_seconds(temporary);
+    if seconds <= most {
+        return Ok(seconds);
     }
-    if seconds > LONGEST_V4_STS && credentials.security_token().is_some() {
-        return Err(Error::invalid_argument(
-            "expires_in",
-            "must be at most 12 hours (43200 seconds) with temporary credentials",
-        ));
-    }
-    Ok(seconds)
+    let limit = match temporary {
+        true => format!("12 hours ({most} seconds) with temporary credentials"),
+        false => format!("7 days ({most} seconds)"),
+    };
+    Err(Error::invalid_argument("expires_in", format!("must be at most {limit}")))
 }
 
 pub(super) fn presign_v1(

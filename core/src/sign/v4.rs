@@ -32,6 +32,12 @@ pub fn scope(date: &str, region: &str, product: &str) -> String {
     [date, region, product, TERMINATOR].join("/")
 }
 
+/// How many seconds a URL may hold, at least 1: seven days, or twelve hours with the token of a temporary
+/// AccessKey pair (OSS, "Include a V4 signature in a URL").
+pub fn expires_max_seconds(has_token: bool) -> u64 {
+    if has_token { 43_200 } else { 604_800 }
+}
+
 /// Reads an `x-oss-date` such as `20231216T162057Z`; none for anything else.
 pub fn parse_date(text: &str) -> Option<SystemTime> {
     date::parse_iso8601_basic(text)

@@ -6,7 +6,6 @@ use oss_callback::sign::{v1, v4};
 
 use super::error::{expired, mismatch, missing, too_skewed};
 use super::v1::SKEW_LIMIT;
-use super::v4::EXPIRES_LIMIT;
 use super::{Claim, Judge, Version};
 use crate::error::OssError;
 use crate::ops::Form;
@@ -57,7 +56,8 @@ impl Judge<'_> {
         if time > now + SKEW_LIMIT {
             return Err(too_skewed(time, now));
         }
-        let expires = time + Duration::from_secs(EXPIRES_LIMIT);
+        // The documents of forms name this limit alone, with a token or without.
+        let expires = time + Duration::from_secs(v4::expires_max_seconds(false));
         if now > expires {
             return Err(expired(expires, now));
         }

@@ -12,10 +12,6 @@ use crate::error::OssError;
 use crate::query::Query;
 use crate::request::Request;
 
-/// How long a URL may be good for, in seconds: 7 days, or 12 hours with temporary credentials.
-pub(super) const EXPIRES_LIMIT: u64 = 604_800;
-const EXPIRES_LIMIT_STS: u64 = 43_200;
-
 /// `<access key id>/<yyyymmdd>/<region>/oss/aliyun_v4_request`.
 pub(super) struct Credential<'c> {
     pub id: &'c str,
@@ -114,7 +110,7 @@ impl Judge<'_> {
 
 /// Accepted while `time` - 15 min ≤ now ≤ `time` + `seconds`.
 fn check_period(time: SystemTime, seconds: u64, temporary: bool, now: SystemTime) -> Result<(), OssError> {
-    let limit = if temporary { EXPIRES_LIMIT_STS } else { EXPIRES_LIMIT };
+    let limit = v4::expires_max_seconds(temporary);
     if !(1..=limit).contains(&seconds) {
         return Err(OssError::invalid_argument(format!(
             "x-oss-expires must be between 1 and {limit} seconds."
