@@ -91,7 +91,7 @@ pub fn command() -> Command {
             Arg::new("quiet")
                 .long("quiet")
                 .short('q')
-                .help("Say nothing on standard error when all goes well")
+                .help("Say nothing on standard error unless the upload fails: no warnings either")
                 .action(ArgAction::SetTrue),
         )
         .arg(
@@ -137,6 +137,9 @@ pub fn command() -> Command {
 
 /// Runs it.
 pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    if matches.get_flag("quiet") {
+        log::set_max_level(log::LevelFilter::Error);
+    }
     let result = upload(matches);
     if matches.get_flag("json") {
         let value = match &result {

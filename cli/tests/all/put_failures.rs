@@ -129,6 +129,8 @@ fn a_variable_that_is_never_used_is_warned_of() {
     let mut command = put("http://127.0.0.1:1", &URL);
     let stderr = fails(command.args(["--var", "order=1", "--callback-body", "o=${object}"]), 5);
     holds(&stderr, &["warning: --var: `x:order` is never used"]);
+    let stderr = fails(command.arg("-q"), 5);
+    assert!(stderr.starts_with("error: "), "{stderr}");
 }
 
 #[test]
