@@ -19,7 +19,7 @@ const EXAMPLES: &str = "Examples:
   Run it in one terminal:
     oss-callback serve --port 9000
 
-  Paste the four lines that it prints into another, and upload:
+  Paste the lines that it prints into another, and upload:
     oss-callback put cat.jpg oss://photos/ --callback-url http://127.0.0.1:8000/oss
 
   See what a client makes of a lost answer:
@@ -198,16 +198,28 @@ fn faults(value: Option<&str>) -> Result<Vec<Fault>, Failure> {
     Fault::parse_script(&script).map_err(|error| Failure::usage(format!("--faults: {error}")))
 }
 
-/// What a shell takes over, ready to paste.
+/// What a shell takes over, ready to paste: each line for itself, as scripts read them line by line.
 fn environment(oss: &Emulator) -> String {
-    let mut variables = vec![
-        ("OSS_ENDPOINT", oss.endpoint()),
-        ("OSS_REGION", oss.region().to_owned()),
-        ("OSS_ACCESS_KEY_ID", oss.access_key_id().to_owned()),
-        ("OSS_ACCESS_KEY_SECRET", oss.access_key_secret().to_owned()),
+    let export = |name: &str, value: &str| format!("export {name}={}\n", quoted(value));
+    let mut lines = vec![
+        export("OSS_ENDPOINT", &oss.endpoint()),
+        export("OSS_REGION", oss.region()),
+        export("OSS_ACCESS_KEY_ID", oss.access_key_id()),
+        export("OSS_ACCESS_KEY_SECRET", oss.access_key_secret()),
+        match oss.access_key().security_token() {
+            Some(token) => export("OSS_SESSION_TOKEN", token),
+            // One that is left over belongs to another pair, and would have every request refused.
+            None => "unset OSS_SESSION_TOKEN\n".to_owned(),
+        },
+        format!("export CALLBACK_KEY={}\n", of_lines(oss.public_key_pem())),
     ];
-    variables.extend(oss.control_url().map(|url| ("CONTROL_URL", url)));
-    variables.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value))).collect()
+    lines.extend(oss.control_url().map(|url| export("CONTROL_URL", &url)));
+    lines.concat()
+}
+
+/// PEM, whose line breaks matter, as one line of a POSIX shell.
+fn of_lines(pem: &str) -> String {
+    format!("\"$(printf '%b' '{}')\"", pem.trim_end().replace('\n', "\\n"))
 }
 
 /// A word for a POSIX shell.

@@ -3,7 +3,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::support::{Killed, PATIENCE, Serve, Server, oss_callback, outcome};
+use super::support::{Killed, PATIENCE, Serve, Server, oss_callback, outcome, plain};
 
 fn address(serve: &Serve) -> String {
     serve.variable("OSS_ENDPOINT").strip_prefix("http://").unwrap().to_owned()
@@ -14,10 +14,44 @@ fn serve_prints_an_environment_that_is_ready_to_paste() {
     let serve =
         Serve::start(&["--region", "cn-beijing", "--access-key-id", "me", "--access-key-secret", "it's"]);
     let names: Vec<&str> = serve.environment.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["OSS_ENDPOINT", "OSS_REGION", "OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"]);
+    assert_eq!(names[..4], ["OSS_ENDPOINT", "OSS_REGION", "OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"]);
+    assert_eq!(names[4..], ["OSS_SESSION_TOKEN", "CALLBACK_KEY"]);
     assert_eq!((serve.variable("OSS_REGION"), serve.variable("OSS_ACCESS_KEY_ID")), ("cn-beijing", "me"));
     assert_eq!(serve.variable("OSS_ACCESS_KEY_SECRET"), r"'it'\''s'");
     assert!(address(&serve).starts_with("127.0.0.1:"), "{}", address(&serve));
+}
+
+/// What a shell makes of the lines that `serve` prints, in a script that goes on with `then`.
+#[cfg(unix)]
+fn pasted(serve: &Serve, then: &str) -> String {
+    let mut script = String::new();
+    for (name, value) in &serve.environment {
+        script +=
+            &if value.is_empty() { format!("unset {name}\n") } else { format!("export {name}={value}\n") };
+    }
+    let mut shell = plain("sh");
+    shell.args(["-euc", &(script + then)]).env("OSS_SESSION_TOKEN", "left-over");
+    outcome(&mut shell, 0).0
+}
+
+#[cfg(unix)]
+#[test]
+fn the_lines_give_a_shell_the_key_and_take_a_token_that_is_left_over_from_it() {
+    let (serve, app) = (Serve::start(&[]), Server::app("200 OK", "{}"));
+    let put = format!(
+        "{} put {}/Cargo.toml oss://photos/k --callback-url {}",
+        env!("CARGO_BIN_EXE_oss-callback"),
+        env!("CARGO_MANIFEST_DIR"),
+        app.url()
+    );
+    assert_eq!(pasted(&serve, &put), "{}");
+    let mut stream = TcpStream::connect(address(&serve)).unwrap();
+    stream.write_all(b"GET /oss-callback-emulator.pem HTTP/1.0\r\nHost: a\r\n\r\n").unwrap();
+    let mut key = String::new();
+    stream.read_to_string(&mut key).unwrap();
+    let key = key.split_once("\r\n\r\n").unwrap().1;
+    assert!(key.starts_with("-----BEGIN PUBLIC KEY-----\n"), "{key}");
+    assert_eq!(pasted(&serve, "echo \"$CALLBACK_KEY\""), key);
 }
 
 #[test]

@@ -13,8 +13,15 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The binary, without what the environment of the test run might tell it.
 pub fn oss_callback<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_oss-callback"));
-    command.args(args).stdin(Stdio::null());
+    let mut command = plain(env!("CARGO_BIN_EXE_oss-callback"));
+    command.args(args);
+    command
+}
+
+/// Any program, in the same way.
+pub fn plain(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy().to_ascii_uppercase();
         if text.starts_with("OSS_") || text.ends_with("_PROXY") || text.starts_with("ALIBABA_") {
@@ -50,7 +57,7 @@ impl Drop for Killed {
 /// `oss-callback serve`, stopped at the latest when dropped.
 pub struct Serve {
     child: Killed,
-    /// What it printed on standard output, in order.
+    /// What it printed on standard output, in order, as it stands there.
     pub environment: Vec<(String, String)>,
     lines: Receiver<String>,
     reader: Option<JoinHandle<()>>,
@@ -70,12 +77,16 @@ impl Serve {
         });
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut environment = Vec::new();
-        let lines_to_paste = 4 + usize::from(args.iter().any(|arg| arg.starts_with("--control")));
+        let lines_to_paste = 6 + usize::from(args.iter().any(|arg| arg.starts_with("--control")));
         for _ in 0..lines_to_paste {
             let mut line = String::new();
             stdout.read_line(&mut line).unwrap();
-            let pair = line.strip_prefix("export ").and_then(|rest| rest.trim_end().split_once('='));
-            let (name, value) = pair.unwrap_or_else(|| panic!("`{line}` is nothing to paste"));
+            let (name, value) = match line.trim_end().split_once(' ') {
+                Some(("export", pair)) => pair.split_once('=').unwrap(),
+                // An empty variable is as good as none.
+                Some(("unset", name)) => (name, ""),
+                _ => panic!("`{line}` is nothing to paste"),
+            };
             environment.push((name.to_owned(), value.to_owned()));
         }
         Serve { child: Killed(child), environment, lines, reader: Some(reader) }
