@@ -205,7 +205,8 @@ fn value_of(option: &OptionInfo, flag: &str, matches: &ArgMatches) -> Result<Opt
     })
 }
 
-fn parse_pair(text: &str) -> Result<(String, String), String> {
+/// Reads `NAME=VALUE`.
+pub fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE, such as order=1024".to_owned()),

@@ -16,14 +16,16 @@ pub struct Settings {
     pub host: String,
     /// Port to listen on; 0 takes a free one.
     pub port: u16,
-    /// AccessKey id and secret of its one user; the emulator's own if none. The secret is printed.
-    pub access_key: Option<(String, String)>,
+    /// Credentials of its one user; the emulator's own if none. All of them is printed.
+    pub access_key: Option<AccessKey>,
     /// Region to play.
     pub region: String,
     /// Where objects are kept; in memory if nowhere.
     pub data_dir: Option<PathBuf>,
     /// Whether to refuse what only OSS itself has a reason to refuse.
     pub strict: bool,
+    /// Host names that stand for buckets.
+    pub cnames: Vec<(String, String)>,
     /// URL of the public key that callbacks announce.
     pub key_url: Option<String>,
     /// What goes wrong on purpose.
@@ -41,6 +43,7 @@ impl Default for Settings {
             region: "cn-hangzhou".to_owned(),
             data_dir: None,
             strict: false,
+            cnames: Vec::new(),
             key_url: None,
             faults: Vec::new(),
             control_port: None,
@@ -60,8 +63,11 @@ pub fn start(
         .strict(settings.strict)
         .faults(settings.faults.clone())
         .observer(watch);
-    if let Some((id, secret)) = &settings.access_key {
-        builder = builder.access_key(AccessKey::new(id, secret));
+    if let Some(key) = &settings.access_key {
+        builder = builder.access_key(key.clone());
+    }
+    for (host, bucket) in &settings.cnames {
+        builder = builder.cname(host, bucket);
     }
     if let Some(directory) = &settings.data_dir {
         builder = builder.data_dir(directory);

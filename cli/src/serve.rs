@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
-use oss_callback_emulator::{CallbackAttempt, Emulator, Event, Fault, RequestRecord};
+use oss_callback_emulator::{AccessKey, CallbackAttempt, Emulator, Event, Fault, RequestRecord};
 use tokio::sync::oneshot;
 
 use crate::failure::Failure;
+use crate::flags::parse_pair;
 use crate::local_oss::{self, Settings};
 use crate::text::{Paint, printable, tell};
 use crate::{stderr, write_out};
@@ -27,7 +28,7 @@ const EXAMPLES: &str = "Examples:
 
   Or let the shell take them over, and stop it at the end:
     coproc OSS { oss-callback serve; }
-    for _ in 1 2 3 4; do read -r line <&${OSS[0]}; eval \"$line\"; done
+    for _ in 1 2 3 4 5 6; do read -r line <&${OSS[0]}; eval \"$line\"; done
     …
     kill $OSS_PID";
 
@@ -115,6 +116,18 @@ pub fn command() -> Command {
             text("access-key-secret", "TEXT", "Its secret: printed for all to see, so never a real one")
                 .requires("access-key-id"),
         )
+        .arg(
+            text("security-token", "TEXT", "A token, without which the pair is refused, as one of STS is")
+                .requires("access-key-id"),
+        )
+        .arg(
+            Arg::new("cname")
+                .long("cname")
+                .value_name("HOST=BUCKET")
+                .help("Take this host name for this bucket, as a CNAME record does. Can be given again")
+                .action(ArgAction::Append)
+                .value_parser(parse_pair),
+        )
         .arg(switch("quiet", "Do not log requests and callbacks").short('q'))
         .arg(switch("exit-when-stdin-closes", "Also stop at the end of standard input").long_help(
             "Also stop at the end of standard input: a program that started this one then leaves no orphan \
@@ -175,12 +188,17 @@ fn settings(matches: &ArgMatches) -> Result<Settings, Failure> {
     Ok(Settings {
         host,
         port: matches.get_one::<u16>("port").copied().unwrap_or(0),
-        access_key: matches
-            .contains_id("access-key-id")
-            .then(|| (text("access-key-id"), text("access-key-secret"))),
+        access_key: matches.contains_id("access-key-id").then(|| {
+            let (id, secret) = (text("access-key-id"), text("access-key-secret"));
+            match matches.get_one::<String>("security-token") {
+                Some(token) => AccessKey::temporary(id, secret, token, None),
+                None => AccessKey::new(id, secret),
+            }
+        }),
         region: text("region"),
         data_dir: matches.get_one::<PathBuf>("data-dir").cloned(),
         strict: matches.get_flag("strict"),
+        cnames: matches.get_many("cname").unwrap_or_default().cloned().collect(),
         key_url: matches.get_one::<String>("key-url").cloned(),
         faults: faults(matches.get_one::<String>("faults").map(String::as_str))?,
         control_port: matches.get_one::<u16>("control").copied(),

@@ -55,6 +55,29 @@ fn the_lines_give_a_shell_the_key_and_take_a_token_that_is_left_over_from_it() {
 }
 
 #[test]
+fn serve_plays_temporary_credentials_and_a_cname() {
+    let (serve, app) = (
+        Serve::start(&[
+            "--access-key-id=id",
+            "--access-key-secret=secret",
+            "--security-token=t0ken",
+            "--cname=img.example=photos",
+        ]),
+        Server::app("200 OK", "{}"),
+    );
+    assert_eq!(serve.variable("OSS_SESSION_TOKEN"), "t0ken");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let args = [file, "oss://photos/k", "--callback-url", &app.url()];
+    // By the emulator as a proxy, the name needs no address.
+    let mut by_cname = serve.put(&args);
+    by_cname.args(["--proxy", serve.variable("OSS_ENDPOINT"), "--endpoint", "http://img.example"]);
+    outcome(by_cname.args(["--addressing", "cname"]), 0);
+    assert!(serve.logged("PUT /k ").contains(" 200 "));
+    let (_, stderr) = outcome(serve.put(&args).env_remove("OSS_SESSION_TOKEN"), 3);
+    assert!(stderr.contains("InvalidAccessKeyId"), "{stderr}");
+}
+
+#[test]
 fn the_control_api_is_opened_on_request_and_tells_what_was_called() {
     let (serve, app) = (Serve::start(&["--control"]), Server::app("200 OK", "{}"));
     let control = serve.variable("CONTROL_URL").strip_prefix("http://").unwrap();
