@@ -27,7 +27,7 @@ const EXAMPLES: &str = "Examples:
     oss-callback serve --faults 'close answer=0 on=PutObject'
 
   Or let the shell take them over, and stop it at the end:
-    coproc OSS { oss-callback serve; }
+    coproc OSS { exec oss-callback serve; }
     for _ in 1 2 3 4 5 6; do read -r line <&${OSS[0]}; eval \"$line\"; done
     …
     kill $OSS_PID";

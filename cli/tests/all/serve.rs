@@ -77,6 +77,30 @@ fn serve_plays_temporary_credentials_and_a_cname() {
     assert!(stderr.contains("InvalidAccessKeyId"), "{stderr}");
 }
 
+/// The last example of the help, with something to do in the middle.
+#[cfg(unix)]
+#[test]
+fn a_shell_that_takes_serve_over_can_stop_it() {
+    let is_new = Command::new("bash").args(["-c", "((BASH_VERSINFO >= 4))"]).status();
+    if !is_new.is_ok_and(|status| status.success()) {
+        return eprintln!("not tested: there is no bash that has coproc");
+    }
+    let (help, _) = outcome(&mut oss_callback(["serve", "--help"]), 0);
+    let example = help.rsplit_once("coproc ").unwrap().1.split("\n\n").next().unwrap();
+    let in_the_middle = "echo $OSS_ENDPOINT ${#CALLBACK_KEY}";
+    let script = format!("coproc {}\nwait", example.replace('…', in_the_middle));
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_oss-callback"));
+    let path = std::env::join_paths([program.parent().unwrap(), "/usr/bin".as_ref(), "/bin".as_ref()]);
+    let mut bash = plain("bash");
+    // One that is left behind must not keep a pipe open that is read to its end here.
+    bash.args(["-euc", &script]).env("PATH", path.unwrap()).stderr(Stdio::null());
+    let (stdout, _) = outcome(&mut bash, 0);
+    let (endpoint, length) = stdout.trim_end().split_once(' ').unwrap();
+    assert!(length.parse::<usize>().unwrap() > 100, "{stdout}");
+    let address = endpoint.strip_prefix("http://").unwrap();
+    assert!(TcpStream::connect(address).is_err(), "it still runs");
+}
+
 #[test]
 fn the_control_api_is_opened_on_request_and_tells_what_was_called() {
     let (serve, app) = (Serve::start(&["--control"]), Server::app("200 OK", "{}"));
