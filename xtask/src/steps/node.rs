@@ -40,7 +40,9 @@ fn run(run: &mut Run) -> Result<(), String> {
     let mut tests = run.command("node");
     // One file after the other: some of them measure time. V8 lets its young generation grow by steps of
     // megabytes; kept small, it does not look like a leak.
-    tests.args(["--expose-gc", "--max-semi-space-size=1", "--test", "--test-concurrency=1", "tests/node/"]);
+    tests.args(["--expose-gc", "--max-semi-space-size=1", "--test", "--test-concurrency=1"]);
+    // One by one: Node 20 takes a folder for what is in it, Node 22 for a program.
+    tests.args(test_files(&run.root)?);
     tests.env("OSS_CALLBACK_TESTBED", run.program("testbed"));
     // The frameworks that the package has adapters for are installed there, too.
     tests.env("OSS_CALLBACK_FRAMEWORKS", &project);
@@ -73,6 +75,17 @@ fn types(run: &Run, project: &Path) -> Result<(), String> {
         run.prepare(tsc)?;
     }
     Ok(())
+}
+
+/// The tests, from the root.
+fn test_files(root: &Path) -> Result<Vec<String>, String> {
+    let folder = "tests/node";
+    let entries = std::fs::read_dir(root.join(folder)).map_err(|e| format!("{folder}: {e}"))?;
+    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut files: Vec<String> =
+        names.filter(|name| name.ends_with(".test.mjs")).map(|name| format!("{folder}/{name}")).collect();
+    files.sort();
+    Ok(files)
 }
 
 /// The folder and name of each file of types.
