@@ -114,19 +114,9 @@ impl Emulator {
         format!("http://{}", self.shared.address)
     }
 
-    /// Where the control API answers, if [`Builder::control`] opened it: plain HTTP on a port of its own,
-    /// on loopback only and without signatures, for tests in any language.
+    /// Where the control API answers, if [`Builder::control`] opened it. `POST /faults` takes [`Fault`]s.
     ///
-    /// | request | answer |
-    /// |---|---|
-    /// | `GET /uploads?bucket=B` | the multipart uploads under way: `bucket`, `key`, `uploadId`, `parts` (`partNumber`, `size`, `etag`) |
-    /// | `GET /callbacks?bucket=B&key=K` | the callback attempts so far: `bucket`, `key`, `url`, `requestId`, `status` (null without an answer), `outcome` (`answered`, or OSS's EC and message) |
-    ///
-    /// | `GET /faults` | the faults that were ordered: `fault`, `seen`, `hits` |
-    /// | `POST /faults` with a script of [`Fault`]s | as `GET`, with these added; 400 with `error` for a bad script |
-    /// | `DELETE /faults` | as `GET`: none |
-    ///
-    /// All are JSON arrays; without `bucket` or `key` they hold those of all.
+    #[doc = include_str!("../control.md")]
     pub fn control_url(&self) -> Option<String> {
         self.shared.control_address.map(|address| format!("http://{address}"))
     }

@@ -321,6 +321,20 @@ mod tests {
     }
 
     #[test]
+    fn the_page_has_a_row_for_every_action_and_names_every_cause() {
+        let page = include_str!("../../faults.md");
+        let known = one("explode").unwrap_err();
+        let (_, actions) = known.split_once("there are ").unwrap();
+        for action in actions.split([',', ' ']).filter(|word| !word.is_empty() && *word != "and") {
+            let in_row = |line: &str| line.starts_with('|') && line.contains(&format!("`{action}`"));
+            assert!(page.lines().any(in_row), "{action}");
+        }
+        for name in SELECTORS.iter().chain(CAUSES.iter().map(|(name, _)| name)) {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+
+    #[test]
     fn a_script_has_lines_comments_and_semicolons() {
         let script = "# first\n\n close ; crc on=PutObject # why not\nskew\n";
         let faults = Fault::parse_script(script).unwrap();

@@ -13,44 +13,9 @@ pub use grammar::FaultError;
 pub use rules::FaultState;
 pub(crate) use rules::{Faults, Sighting};
 
-/// A fault that the emulator commits on purpose: what goes wrong, and with which requests.
+/// A fault that the emulator commits on purpose: what goes wrong, and with which requests ([`Operation`]).
 ///
-/// As text, one fault is an action and what qualifies it, in any order:
-///
-/// ```text
-/// error status=503 code=SlowDown on=PutObject times=2
-/// close answer=0 on=CompleteMultipartUpload key=films/*
-/// delay seconds=0.2 on=UploadPart nth=3 times=always
-/// ```
-///
-/// | action | takes, with its default | what happens |
-/// |---|---|---|
-/// | `refuse` | | the connection is reset as soon as it is made |
-/// | `reset`, `close` | `request=0` or `answer=0` | the connection ends, by a reset or in order: after so many bytes of the request's data (`all`: after all of them) with nothing done; or after so many bytes of the answer, with all done |
-/// | `stall` | `seconds=60` `done=no` | no answer for so long, then the connection ends |
-/// | `delay` | `seconds=1` | all is done, and the answer comes so late |
-/// | `drip` | `bytes=1` `seconds=0.1` | the answer comes in such portions, with such a pause after each |
-/// | `error` | `status=500` `code=InternalError` `message=…` `done=no` | OSS's error document |
-/// | `gateway` | `status=502` `done=no` | a gateway's page, that is not OSS's |
-/// | `redirect` | `to=http://127.0.0.1:9/` | 307 to there |
-/// | `truncate` | `bytes=0` | the answer's body ends after so many bytes, with more announced |
-/// | `oversize` | `bytes=67108864` | the answer's body is so long, at most 256 MiB |
-/// | `crc`, `etag` | | the answer tells a CRC-64 or an ETag that is wrong |
-/// | `callback` | `cause=status-502` | 203 with that cause: `too-many`, `too-slow`, `connect-timeout`, `unreachable`, `tls`, `status-N`, `length-missing`, `length-invalid`, `length-too-long`, `not-json`, `image-info`. Where the cause is the application server's answer, it is called all the same |
-/// | `skew` | `seconds=3600` | for this request the emulator's clock is so far ahead (negative: behind): signatures are refused by it, and `Date` tells it |
-///
-/// Without `done=yes` nothing is done where nothing else is said above. Which requests it meets:
-///
-/// | selector | default | |
-/// |---|---|---|
-/// | `on` | all | operations by OSS's names, separated by commas ([`Operation`]) |
-/// | `bucket`, `key` | all | exactly, or a pattern in which `*` stands for anything |
-/// | `nth` | 1 | the first one to meet, counted among those that match |
-/// | `times` | 1 | how many to meet from there on, or `always` |
-///
-/// `refuse` meets connections, and takes `nth` and `times` only. Of several faults for one request the
-/// first is committed; each counts the requests that match it, met or not. In values, `%20` is a blank.
-/// A script is several faults, separated by `;` or line ends; `#` begins a comment.
+#[doc = include_str!("../../faults.md")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
     action: FaultAction,

@@ -12,10 +12,11 @@ use crate::serve::{self, Emulator};
 pub const STEP: Step = Step { name: "readme", about: "the README's code blocks", tools: &[BASH], run };
 
 /// Pages whose code blocks are held to be true.
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "README.md",
     "docs/credentials.md",
     "docs/direct-upload.md",
+    "docs/emulator.md",
     "docs/troubleshooting.md",
     "docs/uploading.md",
     "docs/verifying.md",
@@ -87,8 +88,8 @@ impl Room {
             Mark::File(path) => {
                 let source = std::fs::read_to_string(run.root.join(path)).map_err(|e| e.to_string())?;
                 same(&markdown::without_head(&source), &block.text)?;
-                if let Some(example) = rust_example(path) {
-                    let mut cargo = run.cargo(&["run", "--quiet", "--package", "oss-callback", "--example"]);
+                if let Some((package, example)) = rust_example(path) {
+                    let mut cargo = run.cargo(&["run", "--quiet", "--package", package, "--example"]);
                     cargo.arg(example);
                     printed.insert(example.to_owned(), self.output(cargo)?);
                 }
@@ -121,9 +122,15 @@ impl Room {
     }
 }
 
-/// `core/examples/NAME.rs` as NAME. Examples of other languages are run by the steps of their language.
-fn rust_example(path: &str) -> Option<&str> {
-    path.strip_prefix("core/examples/")?.strip_suffix(".rs")
+/// Package and name of `core/examples/NAME.rs`. Examples of other languages are run by the steps of their
+/// language.
+fn rust_example(path: &str) -> Option<(&'static str, &str)> {
+    let (folder, name) = path.strip_suffix(".rs")?.split_once("/examples/")?;
+    match folder {
+        "core" => Some(("oss-callback", name)),
+        "emulator" => Some(("oss-callback-emulator", name)),
+        _ => None,
+    }
 }
 
 fn same(real: &str, shown: &str) -> Result<(), String> {
@@ -144,8 +151,9 @@ mod tests {
     }
 
     #[test]
-    fn only_the_examples_of_the_core_are_run_by_cargo() {
-        assert_eq!(rust_example("core/examples/put_with_callback.rs"), Some("put_with_callback"));
+    fn only_examples_in_rust_are_run_by_cargo() {
+        assert_eq!(rust_example("core/examples/put.rs"), Some(("oss-callback", "put")));
+        assert_eq!(rust_example("emulator/examples/a.rs"), Some(("oss-callback-emulator", "a")));
         assert_eq!(rust_example("py/examples/put.py"), None);
     }
 }
