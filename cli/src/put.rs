@@ -17,7 +17,7 @@ use crate::failure::{EXIT_CODES, Failure};
 use crate::flags::Group;
 use crate::interrupt;
 use crate::progress::Bar;
-use crate::text::{printable, tell};
+use crate::text::{Warnings, printable, tell};
 use crate::write_out;
 
 /// How long a seal holds unless said otherwise: longer than uploads usually take.
@@ -138,7 +138,7 @@ pub fn command() -> Command {
 /// Runs it.
 pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
     if matches.get_flag("quiet") {
-        log::set_max_level(log::LevelFilter::Error);
+        Warnings::silence();
     }
     let result = upload(matches);
     if matches.get_flag("json") {

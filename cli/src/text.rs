@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::flags::warning_in_flags;
 pub use crate::stderr::tell;
@@ -67,7 +68,14 @@ impl Paint {
 #[derive(Debug)]
 pub struct Warnings;
 
+static SILENT: AtomicBool = AtomicBool::new(false);
+
 impl Warnings {
+    /// Shows them no more. A log that the environment asks for goes on.
+    pub fn silence() {
+        SILENT.store(true, Ordering::Relaxed);
+    }
+
     /// Installs it for the process.
     pub fn install() {
         // Fails only when a logger is there already, which then shows them.
@@ -83,7 +91,7 @@ impl log::Log for Warnings {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        if self.enabled(record.metadata()) {
+        if self.enabled(record.metadata()) && !SILENT.load(Ordering::Relaxed) {
             let text = warning_in_flags(&record.args().to_string());
             tell(format_args!("warning: {}", printable(&text)));
         }

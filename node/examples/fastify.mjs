@@ -5,7 +5,7 @@ import { receiveCallbacks } from 'oss-callback/fastify'
 const verifier = new CallbackVerifier({
   bucket: 'examplebucket',
   sealSecret: process.env.SEAL_SECRET,
-  trustedKeys: process.env.TRUSTED_KEY, // an emulator's; OSS's own if there is none
+  trustedKeys: process.env.CALLBACK_KEY, // an emulator's; OSS's own if there is none
 })
 const uploaded = (event) => ({ key: event.key, order: event.variables.order })
 

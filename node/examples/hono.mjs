@@ -6,7 +6,7 @@ import { receiveCallbacks } from 'oss-callback/web'
 const verifier = new CallbackVerifier({
   bucket: 'examplebucket',
   sealSecret: process.env.SEAL_SECRET,
-  trustedKeys: process.env.TRUSTED_KEY, // an emulator's; OSS's own if there is none
+  trustedKeys: process.env.CALLBACK_KEY, // an emulator's; OSS's own if there is none
 })
 const uploaded = receiveCallbacks(verifier, (event) => ({ key: event.key, order: event.variables.order }))
 

@@ -252,7 +252,7 @@ for (const name of ['express', 'fastify', 'koa', 'hono']) {
       PORT: port,
       HOST: '127.0.0.1',
       SEAL_SECRET: SECRET,
-      TRUSTED_KEY: publicKey,
+      CALLBACK_KEY: publicKey,
       FRAMEWORKS: pathToFileURL(`${FRAMEWORKS}/`).href,
     }
     const child = spawn(process.execPath, ['--import', hook, file], {

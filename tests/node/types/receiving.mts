@@ -33,7 +33,7 @@ const sealed: Callback = callback.sealedFor('b', 'k', { time: new Date() })
 const options: CallbackVerifierOptions = {
   bucket: ['photos', 'films'],
   sealSecret: 'a secret of sixteen bytes',
-  trustedKeys: process.env.TRUSTED_KEY,
+  trustedKeys: process.env.CALLBACK_KEY,
   callback: sealed,
   fetchKey: async (url: string) => Buffer.from(url),
   bodyTimeoutMs: 1000,
