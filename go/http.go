@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 )
 
@@ -27,11 +28,12 @@ type HandlerOptions struct {
 // or middleware strips from the path, the request is verified as it arrived. opts may be nil.
 //
 // What handle returns is sent as JSON, and OSS gives it to the uploader; []byte and [json.RawMessage] are
-// sent as they are, and so is an [Answer], such as [Refusal]. The context is the request's. Requests that are not from OSS never reach handle: they
-// are answered with [Refusal], and the reason is logged; so are those whose body does not arrive whole, or not
-// within [VerifierOptions.BodyTimeout], and those for which handle returns an [ErrVerification], such as that
-// of [Client.Confirm]. If handle fails otherwise, or returns what OSS would refuse, that is logged and answered
-// with [Failure]. In both cases the object stays stored, and the uploader gets [ErrCallbackFailed].
+// sent as they are, and so is an [Answer], such as [Refusal]. The context is the request's. Requests that are not
+// from OSS never reach handle: they are answered with [Refusal], and the reason is logged; so are those whose body
+// does not arrive whole, or not within [VerifierOptions.BodyTimeout], and those for which handle returns an
+// [ErrVerification], such as that of [Client.Confirm]. If handle fails otherwise, or returns what OSS would refuse,
+// that is logged and answered with [Failure]. In both cases the object stays stored, and the uploader gets
+// [ErrCallbackFailed].
 func (v *CallbackVerifier) Handler(
 	handle func(ctx context.Context, event *CallbackEvent) (answer any, err error), opts *HandlerOptions,
 ) http.Handler {
@@ -149,6 +151,8 @@ func (v *CallbackVerifier) readInTime(w http.ResponseWriter, r *http.Request) ([
 
 // Send writes the answer.
 func (a *Answer) Send(w http.ResponseWriter) {
+	// OSS refuses an answer in chunks.
+	w.Header().Set("Content-Length", strconv.Itoa(len(a.Body)))
 	for name, value := range a.Headers {
 		w.Header().Set(name, value)
 	}
@@ -157,14 +161,22 @@ func (a *Answer) Send(w http.ResponseWriter) {
 	_, _ = w.Write(a.Body)
 }
 
+// checked refuses what cannot be sent.
+func (a *Answer) checked() (*Answer, error) {
+	if a.Status < 200 || a.Status > 599 {
+		return nil, wrongArgument("status", fmt.Sprintf("is %d, but must be from 200 to 599", a.Status))
+	}
+	return a, nil
+}
+
 func answerOf(answer any) (*Answer, error) {
 	switch answer := answer.(type) {
 	case *Answer:
 		if answer != nil {
-			return answer, nil
+			return answer.checked()
 		}
 	case Answer:
-		return &answer, nil
+		return answer.checked()
 	case []byte:
 		return NewAnswer(answer)
 	case json.RawMessage:

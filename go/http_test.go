@@ -92,6 +92,10 @@ func TestUploadsAreAnsweredByAHandler(t *testing.T) {
 			return osscallback.Refusal(), nil
 		case "own answer":
 			return *must(osscallback.NewAnswer([]byte(`{"own":true}`)))(t), nil
+		case "no status":
+			return &osscallback.Answer{Body: []byte("{}")}, nil
+		case "no length":
+			return osscallback.Answer{Status: 200, Body: []byte(`"` + strings.Repeat("a", 9000) + `"`)}, nil
 		case "no answer":
 			return (*osscallback.Answer)(nil), nil
 		}
@@ -109,6 +113,7 @@ func TestUploadsAreAnsweredByAHandler(t *testing.T) {
 	equal(t, "log", log.String(), "")
 	equal(t, "reply", must(upload("own answer", seal))(t).Text(), `{"own":true}`)
 	equal(t, "reply", must(upload("no answer", seal))(t).Text(), "null")
+	equal(t, "length", len(must(upload("no length", seal))(t).Body), 9002)
 	_, err := upload("own refusal", seal)
 	equal(t, "status of an own refusal", failure(t, err).CallbackStatus, 403)
 	for want, expected := range map[string]struct {
@@ -117,6 +122,7 @@ func TestUploadsAreAnsweredByAHandler(t *testing.T) {
 	}{
 		"error":     {500, "level=ERROR msg=\"callback not answered\" error=\"no such order\""},
 		"no json":   {500, "0007-00000205"},
+		"no status": {500, "status: is 0, but must be from 200 to 599"},
 		"confirmed": {403, "level=WARN msg=\"callback refused\" reason=object_missing"},
 	} {
 		_, err := upload(want, seal)

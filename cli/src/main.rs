@@ -61,7 +61,7 @@ fn cli() -> Command {
 }
 
 fn main() -> ExitCode {
-    if !oss_callback::log_by_environment() {
+    if !oss_callback::log_by_environment_to(|line| tell(line)) {
         Warnings::install();
     }
     let matches = match cli().try_get_matches() {

@@ -34,7 +34,7 @@ pub use credentials::{AssumeRole, Credentials, CredentialsProvider, Secret};
 pub use endpoint::{Endpoint, Target};
 pub use engine::Cancel;
 pub use error::{CallbackCause, ERROR_FACTS, Error, ErrorKind, FactValue, Result, VerificationReason};
-pub use log_lines::log_by_environment;
+pub use log_lines::{log_by_environment, log_by_environment_to};
 pub use options::{
     Addressing, BodyType, CallbackBuilder, CallbackPlacement, CallbackRetry, ClientBuilder,
     CredentialsSource, Network, ObjectAcl, OptionInfo, OptionType, OptionValue, PutOptions,

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fmt::Write;
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use log::{LevelFilter, Log, Metadata, Record};
@@ -17,11 +18,17 @@ const VARIABLE: &str = "OSS_CALLBACK_LOG";
 /// and those in other languages. Without the variable, and where a logger of the `log` crate is installed already,
 /// nothing happens.
 pub fn log_by_environment() -> bool {
+    log_by_environment_to(to_standard_error)
+}
+
+/// [`log_by_environment`] that hands each line to `write`, without its end, on whatever thread it comes about.
+pub fn log_by_environment_to(write: fn(&str)) -> bool {
     let Some(level) = env::var_os(VARIABLE).and_then(|asked| level(&asked.to_string_lossy())) else {
         return false;
     };
     let begins = log::set_logger(&Lines).is_ok();
     if begins {
+        let _ = WRITE.set(write);
         log::set_max_level(level);
     }
     begins
@@ -39,6 +46,8 @@ fn level(asked: &str) -> Option<LevelFilter> {
     }
 }
 
+static WRITE: OnceLock<fn(&str)> = OnceLock::new();
+
 struct Lines;
 
 impl Log for Lines {
@@ -48,7 +57,7 @@ impl Log for Lines {
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
+        if let Some(write) = WRITE.get().filter(|_| self.enabled(record.metadata())) {
             write(&line(SystemTime::now(), record));
         }
     }
@@ -69,21 +78,20 @@ fn line(now: SystemTime, record: &Record<'_>) -> String {
             false => line.push(character),
         }
     }
-    line.push('\n');
     line
 }
 
 /// In one call, so that lines of several processes do not mix; and without the lock of the standard library's
 /// stream, which another thread may hold when the process forks.
 #[cfg(target_os = "linux")]
-fn write(line: &str) {
+fn to_standard_error(line: &str) {
     // There is nobody else to tell.
-    let _ = rustix::io::write(std::io::stderr(), line.as_bytes());
+    let _ = rustix::io::write(std::io::stderr(), format!("{line}\n").as_bytes());
 }
 
 #[cfg(not(target_os = "linux"))]
-fn write(line: &str) {
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
+fn to_standard_error(line: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{line}\n").as_bytes());
 }
 
 #[cfg(test)]
@@ -113,7 +121,7 @@ mod tests {
             .args(format_args!("对象\r\nforged"))
             .build();
         let line = line(UNIX_EPOCH + Duration::from_millis(1_702_743_657_020), &record);
-        assert_eq!(line, "2023-12-16T16:20:57.020Z WARN oss_callback::client: 对象\\r\\nforged\n");
+        assert_eq!(line, "2023-12-16T16:20:57.020Z WARN oss_callback::client: 对象\\r\\nforged");
     }
 
     #[test]

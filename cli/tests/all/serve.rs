@@ -160,7 +160,14 @@ fn serve_stops_when_its_parent_is_gone() {
 /// A log that nobody reads fills its pipe (64 KiB) and then holds up whoever writes.
 #[test]
 fn serve_answers_and_stops_though_nobody_reads_its_log() {
+    for level in ["off", "debug"] {
+        answers_and_stops_unread(level);
+    }
+}
+
+fn answers_and_stops_unread(level: &str) {
     let mut command = oss_callback(["serve", "--exit-when-stdin-closes"]);
+    command.env("OSS_CALLBACK_LOG", level);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut serve = Killed(command.spawn().unwrap());
     let mut line = String::new();

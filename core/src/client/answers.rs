@@ -195,8 +195,7 @@ impl Answers {
             Ok(_) => drop(hand_over.send((call, done))),
             Err(error) => {
                 let message = format!("no thread could be started: {error}");
-                drop(call);
-                done(Err(Error::new(ErrorKind::Network, message).undecided()));
+                done(Err(call.give_up(Error::new(ErrorKind::Network, message))));
             }
         }
     }

@@ -12,21 +12,27 @@ use crate::options::CallbackRetry;
 use crate::retry::{self, Fate, Step};
 use crate::transport::Transport;
 
-/// What an earlier process may have come to with the same request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Before {
-    /// It has not sent it.
-    Nothing,
-    /// It may have sent it.
-    MaybeSent,
+/// What has come of a request so far: of all its attempts, those of earlier runs included.
+pub(super) struct Trail {
+    /// Before the first of them. What is older is another's object.
+    pub since: Begun,
+    /// One of them may have been carried out, whatever was seen since: a look proves little against what happens
+    /// after it, or has been undone by the application server.
+    pub maybe_sent: bool,
+}
+
+impl Trail {
+    pub fn new() -> Trail {
+        Trail { since: Begun::now(), maybe_sent: false }
+    }
 }
 
 /// What there is to know of a request with a callback.
-pub(super) struct Terms {
+pub(super) struct Terms<'a> {
     /// CRC-64 of the whole object, where the request's own data is not the object's.
     pub crc64: Option<u64>,
     pub mode: CallbackRetry,
-    pub earlier: Before,
+    pub trail: &'a mut Trail,
 }
 
 /// Sends a request with a callback.
@@ -35,17 +41,14 @@ pub(super) async fn send(
     transport: &dyn Transport,
     call: &Call,
     parcel: &Parcel,
-    terms: Terms,
+    terms: Terms<'_>,
     budget: &mut Budget,
 ) -> Result<CallbackReply> {
-    let Terms { crc64, mode, earlier } = terms;
-    let since = (earlier == Before::Nothing).then(Begun::now);
+    let Terms { crc64, mode, trail } = terms;
     let (bucket, key) = (call.sign.bucket.as_deref(), call.sign.key.as_deref());
     let mut before: Option<Failed> = None;
     // An attempt may have been carried out, and nobody has looked since.
-    let mut unclear = earlier == Before::MaybeSent;
-    // A look proves little against what happens after it, or has been undone by the application server.
-    let mut ever_unclear = unclear;
+    let mut unclear = trail.maybe_sent;
     loop {
         let outgoing = match (parcel.outgoing()?, before.take()) {
             (Some(outgoing), _) => outgoing,
@@ -67,19 +70,20 @@ pub(super) async fn send(
             }
             Ok(Err(failed)) => failed,
             Err(_) => {
+                trail.maybe_sent |= outgoing.is_handed_over();
                 let unclear = unclear || outgoing.is_handed_over();
                 return Err(last_word(budget.deadline.missed(), unclear));
             }
         };
         tracing::debug!(bucket, key, kind = failed.error.kind().name(), error = %failed.error, "not uploaded");
         let mut mode = mode;
-        let is_trace = ever_unclear && is_trace_of_success(&failed.error);
+        let is_trace = trail.maybe_sent && is_trace_of_success(&failed.error);
         if is_trace {
             // To send it again would give the same answer.
             (failed.fate, mode) = (Fate::Unclear, CallbackRetry::IfNotStored);
         }
         unclear |= failed.fate == Fate::Unclear;
-        ever_unclear |= unclear;
+        trail.maybe_sent |= unclear;
         match retry::step(failed.fate, Some(mode)) {
             Step::GiveUp => return Err(last_word(failed.error, unclear)),
             Step::Again => {}
@@ -87,7 +91,8 @@ pub(super) async fn send(
                 let (bucket, key) = (bucket.unwrap_or_default(), key.unwrap_or_default());
                 let mut headers = call.sign.headers.clone();
                 headers.retain(|(name, _)| name == "x-oss-request-payer");
-                let sought = Sought { bucket, key, crc64: sent(outgoing.crc64()), since, headers };
+                let (crc64, since) = (sent(outgoing.crc64()), trail.since);
+                let sought = Sought { bucket, key, crc64, since, headers };
                 // Rare, and large.
                 let looking = Box::pin(look(client, transport, &sought));
                 match tokio::time::timeout_at(budget.deadline.at, looking).await {

@@ -256,7 +256,7 @@ impl Call {
         idle_timeout: Duration,
         judge: impl FnOnce(Response, &Outgoing) -> Result<T>,
     ) -> Result<T, Failed> {
-        outgoing.hand_over_nothing().await.map_err(Failed::settled)?;
+        outgoing.check_emptiness().await.map_err(Failed::settled)?;
         let signer = client.signers.current().await.map_err(Failed::settled)?;
         let signed = signer.sign(&self.sign, client.clock.now()).map_err(Failed::settled)?;
         let request = Request {
@@ -268,6 +268,7 @@ impl Call {
             body: Arc::clone(outgoing),
             idle_timeout,
         };
+        outgoing.note_emptiness();
         let response = match transport.send(request).await {
             Ok(response) => response,
             Err(failure) => return Err(self.unanswered(failure, outgoing)),
@@ -347,12 +348,17 @@ impl Call {
     }
 }
 
-/// Whoever is cancelled before all was handed over has made no object.
+/// The outcome of a call that may have been broken off, by a cancellation or a panic.
 pub(super) fn known_to<T>(gauge: &Gauge, outcome: Result<T>) -> Result<T> {
     outcome.map_err(|error| match error.kind() {
-        ErrorKind::Cancelled if gauge.was_handed_over() => error.undecided(),
-        _ => without_object(error),
+        ErrorKind::Cancelled | ErrorKind::Bug => as_far_as(gauge, error),
+        _ => error,
     })
+}
+
+/// The error of a call that was broken off: before all was handed over there can be no object.
+pub(super) fn as_far_as(gauge: &Gauge, error: Error) -> Error {
+    if gauge.was_handed_over() { error.undecided() } else { error.not_stored() }
 }
 
 /// Whoever is cancelled before the last request was sent has made no object.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Inner;
-use super::exchange::known_to;
+use super::exchange::{as_far_as, known_to};
 use super::put::{self, PutRequest};
 use super::reply::CallbackReply;
 use crate::engine::{self, Manner, Stepped};
@@ -88,6 +88,12 @@ impl InFlight {
     pub fn finish(&mut self) -> Result<CallbackReply> {
         let outcome = self.client.engines.finish(&mut self.call).unwrap_or_else(|| Err(has_ended()));
         known_to(&self.gauge, outcome)
+    }
+
+    /// The error that it ends with when it cannot go on.
+    #[cfg(target_os = "linux")]
+    pub(super) fn give_up(self, error: Error) -> Error {
+        as_far_as(&self.gauge, error)
     }
 
     /// What to wait for after [`Step::AwaitsAnswer`]; nothing else has one.

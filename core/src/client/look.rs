@@ -21,6 +21,9 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// `Last-Modified` and `Date` have whole seconds.
 const RESOLUTION: Duration = Duration::from_secs(1);
 
+/// How much OSS lets clocks differ (OSS, RequestTimeTooSkewed).
+const CLOCKS_APART: Duration = Duration::from_secs(15 * 60);
+
 /// What a look tells.
 #[derive(Debug)]
 pub(super) enum Found {
@@ -40,8 +43,8 @@ pub(super) struct Sought<'a> {
     pub key: &'a str,
     /// CRC-64 of what was sent, where it is known.
     pub crc64: Option<u64>,
-    /// When the first attempt began; `None` if that was in an earlier process, where the data alone tells.
-    pub since: Option<Begun>,
+    /// Before the first attempt.
+    pub since: Begun,
     /// Headers that a request for this object needs.
     pub headers: Vec<(String, String)>,
 }
@@ -56,6 +59,11 @@ pub(super) struct Begun {
 impl Begun {
     pub fn now() -> Begun {
         Begun { at: Instant::now(), by_wall_clock: SystemTime::now() }
+    }
+
+    /// In an earlier run, by this machine's clock as it was then: off by as much as OSS bears.
+    pub fn earlier(at: SystemTime) -> Begun {
+        Begun { at: Instant::now(), by_wall_clock: at.checked_sub(CLOCKS_APART).unwrap_or(at) }
     }
 
     /// The longer of the two times: to take what was stored since for older would make a second callback.
@@ -84,22 +92,21 @@ async fn look_once(client: &Inner, transport: &dyn Transport, sought: &Sought<'_
         Call::new(client, Method::HEAD, (sought.bucket, sought.key), Vec::new(), sought.headers.clone())?;
     let mut budget = Budget::new(Deadline::within(client.timeouts.read.min(LOOK_TIMEOUT)), LOOKS);
     call.repeat(client, transport, &Parcel::empty(), &mut budget, |response, _| match response.status {
-        200 => {
-            Ok(judge(&response.headers, sought.crc64, sought.since.map(Begun::elapsed), client.clock.now()))
-        }
         // A gateway's page tells nothing.
-        404 if answer::is_from_oss(&response) => Ok(Found::Absent),
+        _ if !answer::is_from_oss(&response) => Err(answer::service_error(&response)),
+        200 => Ok(judge(&response.headers, sought.crc64, sought.since.elapsed(), client.clock.now())),
+        404 => Ok(Found::Absent),
         _ => Err(answer::service_error(&response)),
     })
     .await
 }
 
 /// `elapsed` is how long ago the upload began, `now` what this machine takes for OSS's time.
-fn judge(headers: &HeaderMap, crc64: Option<u64>, elapsed: Option<Duration>, now: SystemTime) -> Found {
+fn judge(headers: &HeaderMap, crc64: Option<u64>, elapsed: Duration, now: SystemTime) -> Found {
     let time = |name: &str| httpdate::parse_http_date(&answer::text(headers, name)?).ok();
     let Some(modified) = time("last-modified") else { return Found::CannotTell };
     // OSS's own clock where it can be had: the two times then come from one clock.
-    let begun = elapsed.and_then(|elapsed| time("date").unwrap_or(now).checked_sub(elapsed + RESOLUTION));
+    let begun = time("date").unwrap_or(now).checked_sub(elapsed + RESOLUTION);
     let since = begun.is_none_or(|begun| modified >= begun);
     let stored = answer::stored(headers);
     match (crc64, stored.crc64) {
@@ -126,7 +133,7 @@ mod tests {
             headers.insert("x-oss-hash-crc64ecma", crc.parse().unwrap());
         }
         // The machine's own clock is far off, and must not matter.
-        judge(&headers, sent, Some(Duration::from_secs(elapsed)), SystemTime::UNIX_EPOCH)
+        judge(&headers, sent, Duration::from_secs(elapsed), SystemTime::UNIX_EPOCH)
     }
 
     #[test]

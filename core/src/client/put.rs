@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use http::Method;
 
-use super::careful::{self, Before, Terms};
+use super::careful::{self, Terms, Trail};
 use super::exchange::{Budget, Call, Deadline, Parcel, REQUEST_BYTES_MAX};
 use super::reply::CallbackReply;
 use super::{Inner, headers};
@@ -144,6 +144,6 @@ pub(super) fn attach(
 pub(super) async fn run(client: &Inner, transport: Arc<dyn Transport>, plan: &Plan) -> Result<CallbackReply> {
     let Plan { call, parcel, deadline, callback_retry } = plan;
     let mut budget = Budget::new(*deadline, client.retries);
-    let terms = Terms { crc64: None, mode: *callback_retry, earlier: Before::Nothing };
+    let terms = Terms { crc64: None, mode: *callback_retry, trail: &mut Trail::new() };
     careful::send(client, &*transport, call, parcel, terms, &mut budget).await
 }

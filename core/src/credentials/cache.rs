@@ -267,14 +267,17 @@ impl Renewed {
                     hint: error.hint().map(str::to_owned),
                 });
                 state.failure = Some(Arc::clone(&failure));
-                // Callers without credentials are told by their own error; those that go on are not.
-                if state.held.as_ref().is_some_and(|held| held.is_valid(failure.at)) {
-                    tracing::warn!(%error, "the credentials could not be renewed yet");
-                }
                 Err(failure)
             }
         };
+        // Callers without credentials are told by their own error; those that go on are not.
+        let goes_on = |failure: &Failure| state.held.as_ref().is_some_and(|held| held.is_valid(failure.at));
+        let untold = outcome.as_ref().err().filter(|failure| goes_on(failure)).map(|failure| failure.error());
         drop(state);
+        // Not with the lock held: a log may be slow.
+        if let Some(error) = untold {
+            tracing::warn!(%error, "the credentials could not be renewed yet");
+        }
         let _ = flight.outcome.set(outcome);
         flight.landed.notify_waiters();
     }

@@ -51,7 +51,7 @@ pub(crate) struct Outgoing {
     gauge: Gauge,
     data: Mutex<Data>,
     taken: AtomicU64,
-    /// Without an announced length the end must have been passed on too.
+    /// Without an announced length the end must have been passed on too; and nothing is handed over with its request.
     ended: AtomicBool,
     started: Instant,
     moved_ns: AtomicU64,
@@ -97,12 +97,11 @@ impl Outgoing {
         self.length
     }
 
-    /// Sees to it that a source that is announced to be empty is, as its connection never asks for any of it, and
-    /// takes it for handed over.
+    /// Sees to it that a source that is announced to be empty is, as its connection never asks for any of it.
     ///
     /// # Errors
     /// What the source says, if it is not empty.
-    pub async fn hand_over_nothing(&self) -> Result<(), Error> {
+    pub async fn check_emptiness(&self) -> Result<(), Error> {
         if self.length != Some(0) {
             return Ok(());
         }
@@ -112,17 +111,23 @@ impl Outgoing {
                 feed.poll_next(context).map(|piece| piece.map_or(Ok(()), |piece| piece.map(drop)))
             }
         })
-        .await?;
-        self.gauge.note();
-        Ok(())
+        .await
+    }
+
+    /// Whoever sends nothing has handed it over by sending the request.
+    pub fn note_emptiness(&self) {
+        if self.length == Some(0) {
+            self.ended.store(true, Ordering::Release);
+            self.gauge.note();
+        }
     }
 
     /// Whether every byte was handed to the connection. While it is false, the server cannot have
     /// the whole request; once it is true, it may.
     pub fn is_handed_over(&self) -> bool {
         match self.length {
-            Some(length) => self.taken() == length,
-            None => self.ended.load(Ordering::Acquire),
+            Some(length) if length > 0 => self.taken() == length,
+            _ => self.ended.load(Ordering::Acquire),
         }
     }
 

@@ -9,8 +9,8 @@ use super::run::Upload;
 use super::sizes::Layout;
 use super::steps::{Done, DoneParts, Listed, whole_crc64};
 use crate::body::FileSource;
-use crate::client::careful::{self, Before};
-use crate::client::look::{Found, Sought, look};
+use crate::client::careful::{self, Trail};
+use crate::client::look::{Begun, Found, Sought, look};
 use crate::engine::{self, Cancel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::CallbackRetry;
@@ -89,33 +89,35 @@ impl Upload {
         if old.options != self.steps.fingerprint() {
             let message = "belongs to an upload with other options: content type, metadata and the like are fixed when \
                            an upload begins";
-            return Err(checkpoint::refuse(path, message).with_hint(
+            let error = checkpoint::refuse(path, message).with_hint(
                 "Give those of the first call, or delete the checkpoint to upload from the beginning.",
-            ));
+            );
+            return Err(if old.completing { error.undecided() } else { error });
         }
+        let asked_at = UNIX_EPOCH.checked_add(Duration::from_secs(old.asked_at)).unwrap_or(UNIX_EPOCH);
         let Some(upload_id) = old.upload_id.clone() else {
-            if let Some(asked_at) = UNIX_EPOCH.checked_add(Duration::from_secs(old.asked_at)) {
-                self.sweep(asked_at).await;
-            }
+            self.sweep(asked_at).await;
             return Ok(None);
         };
         let mut budget = self.budget();
         if old.source.size != source.size {
             tracing::info!(path = source.path, "the source has another length: its upload begins anew");
             if let Err(error) = self.steps.abort(&upload_id, &mut budget).await {
+                // Its parts would stay for ever when the checkpoint no longer names it.
+                if error.is_retryable() {
+                    return Err(error);
+                }
                 tracing::warn!(id = upload_id, %error, "the earlier upload could not be aborted");
             }
             return Ok(None);
         }
         let layout = Layout { part_size: old.part_size.max(1), length: Some(source.size) };
-        if old.completing {
-            self.earlier = Before::MaybeSent;
-        }
+        self.trail = Trail { since: Begun::earlier(asked_at), maybe_sent: old.completing };
         let Some(listed) = self.steps.list(&upload_id, &mut budget).await? else {
             return if old.completing && self.is_the_one_sent(&old, layout, source, file).await? {
                 self.look_back(&old, layout).await
             } else {
-                self.earlier = Before::Nothing;
+                self.trail = Trail::new();
                 Ok(None)
             };
         };
@@ -169,7 +171,7 @@ impl Upload {
             bucket: &self.steps.bucket,
             key: &self.steps.key,
             crc64: Some(whole_crc64(&saved_parts(old, layout))),
-            since: None,
+            since: self.trail.since,
             headers: self.steps.payer(),
         };
         let lost = |message: &str| Error::new(ErrorKind::Service, message.to_owned());

@@ -2,6 +2,7 @@
 //! however it ends.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -15,7 +16,7 @@ use super::sizes::Layout;
 use super::steps::{DoneParts, Steps};
 use super::{Plan, Progress, Watch, md5_of_whole};
 use crate::body::Source;
-use crate::client::careful::Before;
+use crate::client::careful::Trail;
 use crate::client::exchange::{Budget, Deadline, known_to, without_object};
 use crate::client::reply::CallbackReply;
 use crate::client::{Inner, put};
@@ -115,7 +116,8 @@ impl Meter {
         progress.bytes_done = progress.bytes_done.max(self.last.map_or(0, |last| last.bytes_done));
         if self.last != Some(progress) {
             self.last = Some(progress);
-            if !watch(progress) {
+            // One that panics, too, ends the upload in order; the panic has been told of by then.
+            if !catch_unwind(AssertUnwindSafe(|| watch(progress))).unwrap_or(false) {
                 self.stop.cancel();
             }
         }
@@ -141,8 +143,9 @@ pub(super) struct Upload {
     told: Instant,
     saved: Instant,
     completing: bool,
-    /// Whether an earlier run may have completed it.
-    pub earlier: Before,
+    /// Of the last request, in this run and earlier ones. It begins before the upload does, as OSS's documents do
+    /// not say by which of its requests the object is dated.
+    pub trail: Trail,
 }
 
 impl Upload {
@@ -169,7 +172,7 @@ impl Upload {
             told: now,
             saved: now,
             completing: false,
-            earlier: Before::Nothing,
+            trail: Trail::new(),
             steps: Arc::new(Steps {
                 client,
                 transport,
@@ -217,7 +220,7 @@ impl Upload {
             })?;
         }
         let mut budget = self.budget();
-        let complete = self.steps.complete(&id, &self.done, self.mode, self.earlier, &mut budget);
+        let complete = self.steps.complete(&id, &self.done, self.mode, &mut self.trail, &mut budget);
         until_cancelled(&cancels, complete).await
     }
 
@@ -310,12 +313,13 @@ impl Upload {
             }
             Err(error) => error,
         };
-        let error = match self.earlier {
+        let cancelled = error.kind() == ErrorKind::Cancelled;
+        let error = match self.completing {
             _ if error.stored() => error,
-            _ if self.completing && error.kind() != ErrorKind::Cancelled => error,
-            _ if self.completing => error.undecided(),
-            Before::Nothing => without_object(error),
-            Before::MaybeSent => error.undecided(),
+            // The last request's error says itself what may have come of it.
+            true if !cancelled => error,
+            false if !self.trail.maybe_sent => without_object(error),
+            _ => error.undecided(),
         };
         let is_object = error.stored() || self.completing && error.kind() == ErrorKind::Integrity;
         if is_object {
@@ -323,10 +327,13 @@ impl Upload {
             return Err(error);
         }
         let Some(id) = self.id.clone() else { return Err(error) };
-        if self.checkpoint.is_some() {
+        // Nothing is left open where OSS has had the last request and said no, each time.
+        let open = self.trail.maybe_sent || self.completing && cancelled;
+        if let Some(checkpoint) = &mut self.checkpoint {
+            checkpoint.completing = open;
             let saved = self.save().await;
             return Err(match saved {
-                Ok(()) if self.completing || self.earlier == Before::MaybeSent => error,
+                Ok(()) if open => error,
                 Ok(()) => error.with_remains(&format!(
                     "Nothing is stored yet; {} parts are with OSS, and the same call goes on from there.",
                     self.done.len()

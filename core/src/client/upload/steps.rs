@@ -12,7 +12,7 @@ use quick_xml::escape::escape;
 use serde::Deserialize;
 use sha2::Sha256;
 
-use super::super::careful::{self, Before, Terms};
+use super::super::careful::{self, Terms, Trail};
 use super::super::exchange::{Budget, Call, Parcel};
 use super::super::reply::CallbackReply;
 use super::super::{Inner, answer, put};
@@ -168,7 +168,7 @@ impl Steps {
         id: &str,
         parts: &DoneParts,
         mode: CallbackRetry,
-        earlier: Before,
+        trail: &mut Trail,
         budget: &mut Budget,
     ) -> Result<CallbackReply> {
         let mut query = vec![pair("uploadId", id)];
@@ -179,7 +179,7 @@ impl Steps {
         put::attach(&self.callback, &self.options, &mut headers, &mut query);
         let call = self.call(Method::POST, query, headers)?;
         let parcel = Parcel::of_bytes(Bytes::from(part_list(parts)));
-        let terms = Terms { crc64: Some(whole_crc64(parts)), mode, earlier };
+        let terms = Terms { crc64: Some(whole_crc64(parts)), mode, trail };
         careful::send(&self.client, &*self.transport, &call, &parcel, terms, budget).await
     }
 

@@ -70,15 +70,19 @@ fn an_object_from_before_that_bars_the_way_leaves_nothing_open() {
 }
 
 #[test]
-fn a_gateways_404_does_not_say_that_nothing_is_stored() {
-    const PAGE: &str = "<html>default backend - 404</html>";
-    let (_server, client, methods) = oss(|method, _| match method {
-        "PUT" => Some(("502 Bad Gateway", "", PAGE)),
-        _ => Some(("404 Not Found", "", PAGE)),
-    });
-    let error = put(&client, &PutOptions::default());
-    assert_eq!((error.status(), error.maybe_stored()), (Some(502), true), "{error}");
-    assert_eq!(*methods.lock().unwrap(), ["PUT", "HEAD"]);
+fn a_gateways_page_does_not_say_that_nothing_is_stored() {
+    const PAGE: &str = "<html>default backend</html>";
+    for page in
+        [("404 Not Found", "", PAGE), ("200 OK", "Last-Modified: Sun, 22 Nov 2020 12:00:10 GMT\r\n", PAGE)]
+    {
+        let (_server, client, methods) = oss(move |method, _| match method {
+            "PUT" => Some(("502 Bad Gateway", "", PAGE)),
+            _ => Some(page),
+        });
+        let error = put(&client, &PutOptions::default());
+        assert_eq!((error.status(), error.maybe_stored()), (Some(502), true), "{error}");
+        assert_eq!(*methods.lock().unwrap(), ["PUT", "HEAD"]);
+    }
 }
 
 /// An upload whose last request got no answer, and whether it was carried out.
@@ -143,12 +147,46 @@ fn an_upload_that_has_gone_with_its_object_is_not_begun_anew() {
 }
 
 #[test]
+fn a_last_request_that_was_refused_leaves_nothing_open() {
+    let (rig, place) = (Rig::start(), Place::with(&data()));
+    rig.fault("error status=403 code=AccessDenied on=CompleteMultipartUpload times=2");
+    for _ in 0..2 {
+        let error = upload(&rig, place.source(), place.options()).unwrap_err();
+        assert_eq!((error.code(), error.maybe_stored()), (Some("AccessDenied"), false), "{error}");
+        assert!(error.hint().unwrap().contains("goes on from there"), "{error}");
+    }
+    // Nor does the upload stand in the way when OSS has dropped it.
+    rig.emulator.abort_uploads(BUCKET);
+    upload(&rig, place.source(), place.options()).unwrap();
+    assert!(rig.holds(&data()));
+    assert_eq!(rig.callbacks(), 1);
+}
+
+#[test]
+fn the_same_object_from_before_an_earlier_run_is_not_taken_for_its_work() {
+    let (rig, place) = (Rig::start(), Place::with(&data()));
+    rig.emulator.set_clock_offset_seconds(-3600);
+    rig.client().put_object_with_callback(BUCKET, KEY, data(), &rig.callback()).unwrap();
+    rig.emulator.set_clock_offset_seconds(0);
+    rig.fault("close request=all on=CompleteMultipartUpload");
+    let options = place.options().callback_retry(CallbackRetry::Never);
+    upload(&rig, place.source(), options).unwrap_err();
+    rig.emulator.abort_uploads(BUCKET);
+    let error = upload(&rig, place.source(), place.options()).unwrap_err();
+    assert_eq!((error.stored(), error.maybe_stored()), (false, true), "{error}");
+}
+
+#[test]
 fn options_that_are_fixed_when_an_upload_begins_cannot_change_later() {
     let (rig, place) = (Rig::start(), Place::with(&data()));
     uploads::cancelled_after(&rig, &place, 2, place.options().content_type("text/plain"));
     let error = upload(&rig, place.source(), place.options().content_type("image/png")).unwrap_err();
     assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidArgument, Some("checkpoint")));
     assert!(error.to_string().contains("other options"), "{error}");
+    let (other, completed) = left_at_complete(true);
+    let error =
+        upload(&other, completed.source(), completed.options().content_type("image/png")).unwrap_err();
+    assert!(error.maybe_stored() && error.to_string().contains("other options"), "{error}");
     // What concerns the requests alone may.
     let options = place.options().content_type("text/plain").traffic_limit(100 * 1024 * 1024);
     upload(&rig, place.source(), options).unwrap();

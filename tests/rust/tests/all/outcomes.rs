@@ -159,6 +159,27 @@ fn whoever_is_cancelled_before_all_was_sent_has_stored_nothing() {
     says(&error.unwrap_err(), false);
 }
 
+/// Says after a second that it is empty.
+struct Late;
+
+impl Read for Late {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        std::thread::sleep(Duration::from_secs(1));
+        Ok(0)
+    }
+}
+
+#[test]
+fn empty_data_is_not_handed_over_before_its_request() {
+    let oss = Rig::start();
+    for length in [0, 1] {
+        let options = PutOptions::default().timeout(Duration::from_millis(300));
+        let error = put(&oss, Body::reader(Late, Some(length)), options);
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        says(&error, false);
+    }
+}
+
 #[test]
 fn a_page_that_is_not_from_oss_is_no_success() {
     let server = faulty_oss::start().unwrap();

@@ -250,6 +250,18 @@ fn a_source_of_another_length_begins_anew_even_if_the_parts_cannot_be_removed() 
 }
 
 #[test]
+fn an_upload_that_cannot_be_removed_now_is_removed_by_the_next_run() {
+    let (oss, place) = (Rig::start(), Place::with(&data()));
+    cancelled_after(&oss, &place, 2, place.options());
+    std::fs::write(place.source(), data_of(300_000)).unwrap();
+    oss.fault("reset on=AbortMultipartUpload,InitiateMultipartUpload times=always");
+    assert_eq!(upload(&oss, place.source(), place.options()).unwrap_err().kind(), ErrorKind::Network);
+    oss.emulator.clear_faults();
+    upload(&oss, place.source(), place.options()).unwrap();
+    assert_eq!(oss.uploads_left(), 0);
+}
+
+#[test]
 fn an_upload_that_fails_says_why_and_what_is_left() {
     let (oss, place) = (Rig::start(), Place::with(&data()));
     for (options, left) in [(options(), "OSS keeps no parts"), (place.options(), "goes on from there")] {
@@ -265,10 +277,23 @@ fn an_upload_that_fails_says_why_and_what_is_left() {
 fn an_upload_whose_users_code_panics_ends_all_the_same() {
     let oss = Rig::start();
     let (sender, receiver) = std::sync::mpsc::channel();
-    let request = UploadRequest::new(BUCKET, KEY, "data", &oss.callback()).progress(|_| panic!("asked for"));
-    oss.client().start_upload(request, move |outcome| sender.send(outcome).unwrap());
-    let error = receiver.recv_timeout(Duration::from_secs(10)).unwrap().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Bug, "{error}");
+    let start = |data: Vec<u8>, from: u64| {
+        let request = UploadRequest::new(BUCKET, KEY, data, &oss.callback())
+            .options(options())
+            .progress(move |progress| assert!(progress.bytes_done < from, "asked for"));
+        let sender = sender.clone();
+        oss.client().start_upload(request, move |outcome| sender.send(outcome).unwrap());
+        receiver.recv_timeout(Duration::from_secs(10)).unwrap()
+    };
+    oss.fault(PACE);
+    let error = start(data(), 3 * PART).unwrap_err();
+    assert_eq!((error.kind(), error.maybe_stored()), (ErrorKind::Cancelled, false), "{error}");
+    assert_eq!((oss.uploads_left(), oss.callbacks()), (0, 0));
+    // When all is over it changes nothing.
+    oss.emulator.clear_faults();
+    let small = UploadRequest::new(BUCKET, KEY, "data", &oss.callback())
+        .progress(|progress| assert!(progress.bytes_done < 4, "asked for"));
+    oss.client().upload(small).unwrap();
 }
 
 #[test]
