@@ -168,13 +168,45 @@ impl Server {
     }
 }
 
+/// A loopback port that refuses connections, and that nobody else gets while this lives.
+#[derive(Debug)]
+pub struct ClosedPort {
+    address: SocketAddr,
+    _socket: socket2::Socket,
+}
+
+impl ClosedPort {
+    /// Takes a free port without listening there.
+    pub fn take() -> std::io::Result<ClosedPort> {
+        let socket = bound()?;
+        let address = socket.local_addr()?.as_socket();
+        let address = address.ok_or_else(|| std::io::Error::other("not an internet address"))?;
+        Ok(ClosedPort { address, _socket: socket })
+    }
+
+    /// Where nobody listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
 /// Takes hundreds of connections at once: the standard library's listener takes 128, and whoever comes beyond
 /// them tries again only a second later.
 fn listen() -> std::io::Result<TcpListener> {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
-    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+    let socket = bound()?;
     socket.listen(1024)?;
     Ok(socket.into())
+}
+
+fn bound() -> std::io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+    Ok(socket)
 }
 
 impl Drop for Server {

@@ -5,7 +5,7 @@ use oss_callback::receive::signature::string_to_sign;
 use rsa::pkcs8::DecodePublicKey;
 use rsa::{Pkcs1v15Sign, RsaPublicKey};
 
-use super::server::{Behaviour, Seen, Server, closed_port};
+use super::server::{Behaviour, ClosedPort, Seen, Server};
 use super::*;
 use crate::callback::image::samples;
 use crate::callback::key::MD5_DIGEST_INFO;
@@ -153,8 +153,8 @@ async fn urls_are_tried_in_turn_until_one_succeeds_and_no_further() {
     let (failing, good, spare) =
         (Server::answering("HTTP/1.1 500 E\r\n\r\n"), Server::answering(GOOD), Server::answering(GOOD));
     let (config, attempts) = watched();
-    let gone = format!("http://127.0.0.1:{}/0", closed_port());
-    let urls = [gone, failing.url("/1"), good.url("/2"), spare.url("/3")].join(";");
+    let nobody = ClosedPort::take();
+    let urls = [nobody.url("/0"), failing.url("/1"), good.url("/2"), spare.url("/3")].join(";");
     let (_, body) = answered(run(&config, &simple(&urls)).await);
     assert_eq!(&body[..], b"{\"Status\":\"OK\"}");
     assert_eq!((failing.seen().len(), good.seen().len(), spare.seen().len()), (1, 1, 0));
@@ -170,7 +170,8 @@ async fn urls_are_tried_in_turn_until_one_succeeds_and_no_further() {
 #[tokio::test]
 async fn the_last_of_five_urls_still_counts() {
     let good = Server::answering(GOOD);
-    let gone = format!("http://127.0.0.1:{}/", closed_port());
+    let nobody = ClosedPort::take();
+    let gone = nobody.url("/");
     let urls = [gone.as_str(), &gone, &gone, &gone, &good.url("/")].join(";");
     answered(run(&config(), &simple(&urls)).await);
     assert_eq!(good.seen().len(), 1);

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::server::{Behaviour, Server, closed_port};
+use super::server::{Behaviour, ClosedPort, Server};
 use super::*;
 use crate::callback::image::samples;
 
@@ -74,8 +74,8 @@ async fn xml_passes_only_when_it_is_announced() {
 #[tokio::test]
 async fn what_cannot_be_reached_or_breaks_off_or_is_no_http_is_one_failure() {
     let unreachable = expected("203", UNREACHABLE);
-    let gone = format!("http://127.0.0.1:{}/", closed_port());
-    assert_eq!(failure(run(&config(), &simple(&gone)).await), unreachable);
+    let nobody = ClosedPort::take();
+    assert_eq!(failure(run(&config(), &simple(&nobody.url("/"))).await), unreachable);
     // RFC 6761: this name never resolves.
     assert_eq!(failure(run(&config(), &simple("http://app.invalid/")).await), unreachable);
     let server = Server::start(Behaviour::Reset);
@@ -132,8 +132,8 @@ async fn a_connection_that_never_comes_about_is_a_reply_timeout() {
 async fn of_several_failures_the_last_is_told() {
     let (one, two) =
         (Server::answering("HTTP/1.1 500 X\r\n\r\n"), Server::answering("HTTP/1.1 403 X\r\n\r\n"));
-    let gone = format!("http://127.0.0.1:{}/", closed_port());
-    let urls = [gone, one.url("/"), two.url("/")].join(";");
+    let nobody = ClosedPort::take();
+    let urls = [nobody.url("/"), one.url("/"), two.url("/")].join(";");
     let told = failure(run(&config(), &simple(&urls)).await);
     assert_eq!(told, expected("203", "Error status : 403."));
 }

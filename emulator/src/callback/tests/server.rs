@@ -98,9 +98,19 @@ impl Drop for Server {
     }
 }
 
-/// A port where nothing listens.
-pub(super) fn closed_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// A port where nothing listens, and that nobody else gets while this lives.
+pub(super) struct ClosedPort(tokio::net::TcpSocket);
+
+impl ClosedPort {
+    pub(super) fn take() -> ClosedPort {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        ClosedPort(socket)
+    }
+
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.0.local_addr().unwrap())
+    }
 }
 
 fn serve(mut stream: TcpStream, behaviour: &Behaviour, seen: &Mutex<Vec<Seen>>, held: &mut Vec<TcpStream>) {

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::io::{Read, Write};
 
 use oss_callback_emulator::{AccessKey, Emulator};
-use oss_callback_tests::{app_server::AppServer, faulty_oss, http::Server};
+use oss_callback_tests::{app_server::AppServer, faulty_oss, http::ClosedPort};
 
 const STS: (&str, &str, &str) = ("STS.TestbedKeyId", "TestbedStsSecret", "TestbedSecurityToken");
 
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .start()?;
     let app = AppServer::start()?;
     let faulty = faulty_oss::start()?;
-    let dead = Server::start_raw(|_| Ok(()))?.url();
+    let dead = ClosedPort::take()?;
 
     // A file, for its lines do not fit the format below.
     let key_file = std::env::temp_dir().join(format!("oss-callback-testbed-{}.pem", std::process::id()));
@@ -39,8 +39,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("APP_URL", app.url("")),
         ("CONTROL_URL", emulator.control_url().unwrap_or_default()),
         ("FAULTY_ENDPOINT", faulty.url()),
-        ("DEAD_ENDPOINT", dead.clone()),
-        ("DEAD_URL", dead),
+        ("DEAD_ENDPOINT", dead.url()),
+        ("DEAD_URL", dead.url()),
     ] {
         writeln!(out, "{name}={value}")?;
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use oss_callback::{Callback, CallbackCause, Cancel, Client, Error, ErrorKind, PutRequest, SignatureVersion};
 use oss_callback_tests::faulty_oss;
-use oss_callback_tests::http::{Server, Then, answer};
+use oss_callback_tests::http::{ClosedPort, Server, Then, answer};
 
 const SECRET: &str = "verysecretindeed";
 
@@ -139,10 +139,9 @@ fn a_connection_that_ended_after_the_last_answer_is_not_used_again() {
 
 #[test]
 fn a_refused_connection_names_the_host_and_not_the_url() {
-    let server = faulty_oss::start().unwrap();
-    let address = server.address().to_string();
-    drop(server);
-    let error = put(&client(&format!("http://{address}")), "a").unwrap_err();
+    let nobody = ClosedPort::take().unwrap();
+    let address = nobody.address().to_string();
+    let error = put(&client(&nobody.url()), "a").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network);
     assert!(error.to_string().contains(&address) && error.to_string().contains("refused"), "{error}");
     assert!(!error.to_string().contains("http://"), "{error}");

@@ -11,7 +11,8 @@ use oss_callback::{
 };
 use oss_callback_emulator::{AccessKey, Emulator};
 use oss_callback_tests::app_server::AppServer;
-use oss_callback_tests::{faulty_oss, http::Server};
+use oss_callback_tests::faulty_oss;
+use oss_callback_tests::http::{ClosedPort, Server};
 use serde_json::{Value, json};
 
 /// What the `testbed` command gives the other languages.
@@ -55,8 +56,12 @@ impl Bed {
 }
 
 fn faulty_client(server: &Server) -> Client {
+    client_of(server.url())
+}
+
+fn client_of(endpoint: String) -> Client {
     Client::builder()
-        .endpoint(server.url())
+        .endpoint(endpoint)
         .region("cn-hangzhou")
         .access_key_id("id")
         .access_key_secret("secret")
@@ -165,7 +170,8 @@ fn reply_views_never_fail_the_upload() {
 #[test]
 fn failed_callback_says_the_object_is_stored() {
     let bed = Bed::new();
-    let refused = Server::start_raw(|_| Ok(())).unwrap().url();
+    let nobody = ClosedPort::take().unwrap();
+    let refused = nobody.url();
     let causes = [
         (bed.app.url("/status/500"), CallbackCause::BadStatus, "0007-00000203", Some(500)),
         (bed.app.url("/status/201"), CallbackCause::BadStatus, "0007-00000203", Some(201)),
@@ -422,10 +428,9 @@ fn damaged_data_is_an_integrity_error() {
 
 #[test]
 fn refused_connection_is_a_network_error() {
-    let server = Server::start_raw(|_| Ok(())).unwrap();
-    let client = faulty_client(&server);
-    let host = server.address().to_string();
-    drop(server);
+    let nobody = ClosedPort::take().unwrap();
+    let client = client_of(nobody.url());
+    let host = nobody.address().to_string();
     let error = client.put_object_with_callback(BUCKET, "a", b"data", &anywhere()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network);
     assert!(error.to_string().contains(&host) && !error.to_string().contains("http://"), "{error}");
