@@ -235,11 +235,12 @@ impl Upload {
         let mut flying = Flying::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut more = true;
+        // Parts go out on threads of their own: told after the first was started, it might begin anywhere.
+        self.tell(&flying, true);
         if let Some(part) = first {
             self.start(id, part, lanes, &mut flying)?;
         }
-        let mut more = true;
-        self.tell(&flying, true);
         while more || lanes.under_way() > 0 {
             tokio::select! {
                 biased;
