@@ -101,6 +101,7 @@ pub struct Server {
     address: SocketAddr,
     stopping: Arc<AtomicBool>,
     connections: Arc<AtomicUsize>,
+    closed: Arc<AtomicUsize>,
     acceptor: Option<JoinHandle<()>>,
 }
 
@@ -129,10 +130,11 @@ impl Server {
         let listener = listen()?;
         let address = listener.local_addr()?;
         let stopping = Arc::new(AtomicBool::new(false));
-        let connections = Arc::new(AtomicUsize::new(0));
+        let (connections, closed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let serve = Arc::new(serve);
         let acceptor = std::thread::spawn({
             let (stopping, connections) = (Arc::clone(&stopping), Arc::clone(&connections));
+            let closed = Arc::clone(&closed);
             move || {
                 for stream in listener.incoming() {
                     if stopping.load(Ordering::Acquire) {
@@ -140,16 +142,17 @@ impl Server {
                     }
                     let Ok(stream) = stream else { continue };
                     connections.fetch_add(1, Ordering::Relaxed);
-                    let serve = Arc::clone(&serve);
+                    let (serve, closed) = (Arc::clone(&serve), Arc::clone(&closed));
                     std::thread::spawn(move || {
                         let _ = stream.set_nodelay(true);
                         // A peer that goes away is part of the play.
                         let _ = serve(stream);
+                        closed.fetch_add(1, Ordering::Release);
                     });
                 }
             }
         });
-        Ok(Server { address, stopping, connections, acceptor: Some(acceptor) })
+        Ok(Server { address, stopping, connections, closed, acceptor: Some(acceptor) })
     }
 
     /// Where it listens.
@@ -165,6 +168,11 @@ impl Server {
     /// How many connections it has accepted.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// How many of them it has closed.
+    pub fn closed(&self) -> usize {
+        self.closed.load(Ordering::Acquire)
     }
 }
 
