@@ -129,7 +129,12 @@ fn a_kill_leaves_every_acknowledged_object_and_no_half_one() {
                 }
             })
         };
-        std::thread::sleep(Duration::from_millis(40 + 37 * round));
+        // In the middle of something, however slow the machine is.
+        let before = tried.load(Ordering::SeqCst);
+        while acknowledged.load(Ordering::SeqCst) <= before && !sending.is_finished() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(37 * round));
         victim.kill().unwrap();
         victim.wait().unwrap();
         sending.join().unwrap();
