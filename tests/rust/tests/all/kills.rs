@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oss_callback::{Callback, Client, ErrorKind, UploadOptions};
 use oss_callback_emulator::Operation;
@@ -105,18 +105,23 @@ fn an_upload_that_is_killed_at_any_moment_goes_on_and_calls_back_once() {
 #[test]
 fn uploads_that_were_killed_before_their_id_was_known_do_not_stay() {
     let (rig, place) = (Rig::start(), Place::with(&data()));
+    let uploads = || rig.emulator.uploads(BUCKET);
     for _ in 0..2 {
-        rig.fault("delay seconds=5 on=InitiateMultipartUpload");
+        rig.fault("delay seconds=20 on=InitiateMultipartUpload");
+        let (before, begun) = (uploads(), Instant::now());
         let mut child = child(&rig, &place);
-        for _ in 0..1000 {
-            if rig.uploads_left() > 0 {
-                break;
-            }
+        while uploads().iter().all(|upload| before.contains(upload))
+            && begun.elapsed() < Duration::from_secs(15)
+        {
             std::thread::sleep(Duration::from_millis(10));
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(rig.uploads_left(), 1, "the one of the run before is gone, that of this one is there");
+        let left = uploads();
+        assert!(
+            left.len() == 1 && !before.contains(&left[0]),
+            "the one of the run before is gone, that of this one is there: {before:?}, {left:?}"
+        );
     }
     rig.emulator.clear_faults();
     upload(&rig, place.source(), place.options()).unwrap();
