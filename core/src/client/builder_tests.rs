@@ -120,7 +120,7 @@ fn each_request_is_signed_with_the_credentials_of_the_moment() {
         .endpoint(oss.url())
         .credentials_provider(move || {
             let number = calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            let lifetime = Duration::from_millis(if number == 0 { 300 } else { 3_600_000 });
+            let lifetime = Duration::from_millis(if number == 0 { 1500 } else { 3_600_000 });
             let credentials = Credentials::new(format!("id-{number}"), "secret")?;
             let credentials = credentials.with_security_token(format!("token-{number}"))?;
             Ok::<_, Error>(credentials.with_expiry(std::time::SystemTime::now() + lifetime))
@@ -129,7 +129,7 @@ fn each_request_is_signed_with_the_credentials_of_the_moment() {
         .unwrap();
     let callback = crate::Callback::builder("http://127.0.0.1/cb").build().unwrap();
     client.put_object_with_callback("bucket", "key", "data", &callback).unwrap();
-    std::thread::sleep(Duration::from_millis(350));
+    std::thread::sleep(Duration::from_millis(1550));
     client.put_object_with_callback("bucket", "key", "data", &callback).unwrap();
     let requests = oss.requests();
     for (number, request) in requests.iter().enumerate() {
