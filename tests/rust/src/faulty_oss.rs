@@ -36,6 +36,9 @@ use oss_callback::{Callback, CallbackReply, Client, Result};
 
 use crate::http::{Request, Server, Then, answer};
 
+/// How long `hang/` says nothing. A call that ended long before did not wait for it.
+pub const HANG: Duration = Duration::from_secs(20);
+
 const ETAG: &str = "\"D41D8CD98F00B204E9800998ECF8427E\"";
 const REQUEST_ID: &str = "6555AC0C0000000000000001";
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -192,7 +195,7 @@ fn respond(kind: &str, request: &Request, stream: &mut TcpStream) -> std::io::Re
             }
             return Ok(Then::Close);
         }
-        "hang" => std::thread::sleep(Duration::from_secs(20)),
+        "hang" => std::thread::sleep(HANG),
         "reset" => return Ok(Then::Close),
         "redirect" => answer(stream, 307, &[("Location", "http://127.0.0.1:9/elsewhere")], b"")?,
         "html" => answer(

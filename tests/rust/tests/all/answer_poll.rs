@@ -9,7 +9,7 @@ use oss_callback::{
     AnswerPoll, Callback, CallbackReply, Cancel, Client, ErrorKind, PutOptions, PutRequest, Result,
 };
 use oss_callback_tests::app_server::AppServer;
-use oss_callback_tests::faulty_oss;
+use oss_callback_tests::faulty_oss::{self, HANG};
 use oss_callback_tests::rig::{BUCKET, Rig};
 use rustix::event::{PollFd, PollFlags};
 use rustix::time::Timespec;
@@ -145,7 +145,7 @@ fn a_time_that_is_over_ends_a_call_and_no_other() {
     };
     let start = Instant::now();
     // The later one first, so that the alarm has to be set anew.
-    ours.start(&client, "late", limited("hang/late", 600));
+    ours.start(&client, "late", limited("hang/late", 2000));
     ours.start(&client, "early", limited("hang/early", 200));
     let ends = ours.run(2);
     let took = start.elapsed();
@@ -155,7 +155,7 @@ fn a_time_that_is_over_ends_a_call_and_no_other() {
         assert_eq!(end.outcome.as_ref().unwrap_err().kind(), ErrorKind::Timeout);
         assert!(end.here, "nobody else waited: {}", end.key);
     }
-    assert!(took >= Duration::from_millis(600) && took < Duration::from_secs(3), "{took:?}");
+    assert!(took >= Duration::from_secs(2) && took < HANG / 2, "{took:?}");
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_cancellation_by_another_thread_rings() {
         });
         let end = ours.run(1).remove(0);
         assert_eq!(end.outcome.unwrap_err().kind(), ErrorKind::Cancelled);
-        assert!(end.here && start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        assert!(end.here && start.elapsed() < HANG / 4, "{:?}", start.elapsed());
     });
     // Cancelled before.
     ours.start(&client, "a", request);
@@ -197,14 +197,14 @@ fn the_loop_is_never_held_up() {
         .region("cn-hangzhou")
         .access_key_id("id")
         .access_key_secret("secret")
-        .connect_timeout(Duration::from_secs(2))
+        .connect_timeout(Duration::from_secs(4))
         .retries(0)
         .build()
         .unwrap();
     ours.put(&unheard, "unheard", &callback);
     ours.start(&client, "large", PutRequest::new(BUCKET, "json/large", vec![7; 32 << 20], &callback));
     ours.poll.turn();
-    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(4) / 2, "{:?}", start.elapsed());
     let ends = ours.run(3);
     let outcome = |key: &str| &ends.iter().find(|end| end.key == key).unwrap().outcome;
     assert!(outcome("busy/1/again").is_ok() && outcome("large").is_ok());

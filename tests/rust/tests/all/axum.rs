@@ -104,7 +104,7 @@ fn what_does_not_verify_never_reaches_the_handler() {
 #[test]
 fn a_body_that_comes_late_or_breaks_off_is_refused() {
     let emulator = Emulator::builder().start().unwrap();
-    let verifier = trusting(&emulator).body_timeout(Duration::from_millis(300)).build().unwrap();
+    let verifier = trusting(&emulator).body_timeout(Duration::from_secs(2)).build().unwrap();
     let server = Server::start(app(verifier));
     for (rest, late) in
         [("Content-Length: 9\r\n\r\nslow", true), ("Transfer-Encoding: chunked\r\n\r\nno size\r\n", false)]
@@ -113,8 +113,8 @@ fn a_body_that_comes_late_or_breaks_off_is_refused() {
         let answer = server.exchange(&format!("POST /oss/uploaded HTTP/1.1\r\nHost: a\r\n{rest}"));
         assert!(answer.starts_with("HTTP/1.1 403 ") && answer.ends_with(REFUSED), "{rest:?}: {answer}");
         let took = began.elapsed();
-        assert!(took < Duration::from_secs(3), "{rest:?} was answered after {took:?}");
-        assert_eq!(took >= Duration::from_millis(250), late, "{rest:?} was answered after {took:?}");
+        assert!(took < Duration::from_secs(10), "{rest:?} was answered after {took:?}");
+        assert_eq!(took >= Duration::from_millis(1900), late, "{rest:?} was answered after {took:?}");
     }
 }
 

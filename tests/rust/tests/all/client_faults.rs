@@ -5,7 +5,7 @@ use std::error::Error as _;
 use std::time::{Duration, Instant};
 
 use oss_callback::{Callback, CallbackCause, Cancel, Client, Error, ErrorKind, PutRequest, SignatureVersion};
-use oss_callback_tests::faulty_oss;
+use oss_callback_tests::faulty_oss::{self, HANG};
 use oss_callback_tests::http::{ClosedPort, Server, Then, answer};
 
 const SECRET: &str = "verysecretindeed";
@@ -131,7 +131,13 @@ fn a_connection_that_ended_after_the_last_answer_is_not_used_again() {
     let client = client(&server.url());
     for round in 0..20 {
         put(&client, "close/a").unwrap_or_else(|error| panic!("round {round}: {error}"));
-        // Gives the end of the connection time to arrive; without it the race is nobody's fault.
+        // Until it has ended, whether to use it again is a race, and nobody's fault.
+        let begun = Instant::now();
+        while server.closed() <= round {
+            assert!(begun.elapsed() < Duration::from_secs(10), "the connection stays open");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // Gives the end time to arrive.
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(server.connections(), 20);
@@ -172,24 +178,20 @@ fn a_silent_server_is_a_timeout() {
         let error = put(&client, "hang/a").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
         assert!(error.to_string().contains(says), "{error}");
-        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < HANG / 2, "{:?}", begun.elapsed());
     }
 }
 
 #[test]
 fn a_slow_but_living_upload_is_no_idle_timeout() {
-    // 8 MiB taken in over 400 ms with an idle limit of 150 ms: bytes move all the time.
+    // 32 MiB at 10 MiB a second, with an idle limit of 2 s: bytes move all the time, but for those that wait in
+    // the system's buffers at the end, for which it is a second at most.
     let server = Server::start_raw(|mut stream| {
         use std::io::Read;
-        let mut left: usize = 8 << 20;
         let mut buffer = vec![0; 1 << 20];
-        while left > 0 {
-            let read = stream.read(&mut buffer)?;
-            if read == 0 {
-                return Ok(());
-            }
-            left = left.saturating_sub(read);
-            std::thread::sleep(Duration::from_millis(20));
+        for _ in 0..32 {
+            stream.read_exact(&mut buffer)?;
+            std::thread::sleep(Duration::from_millis(100));
         }
         answer(&mut stream, 200, &[("ETag", "E")], b"{}")
     })
@@ -199,10 +201,10 @@ fn a_slow_but_living_upload_is_no_idle_timeout() {
         .region("cn-hangzhou")
         .access_key_id("id")
         .access_key_secret(SECRET)
-        .read_timeout(Duration::from_millis(150))
+        .read_timeout(Duration::from_secs(2))
         .build()
         .unwrap();
-    let reply = client.put_object_with_callback("examplebucket", "a", vec![7; 8 << 20], &callback());
+    let reply = client.put_object_with_callback("examplebucket", "a", vec![7; 32 << 20], &callback());
     assert_eq!(reply.unwrap().text(), "{}");
 }
 
@@ -221,7 +223,7 @@ fn cancelling_ends_a_blocking_call_and_the_client_works_on() {
         client.send(request).unwrap_err()
     });
     assert_eq!(error.kind(), ErrorKind::Cancelled);
-    assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < HANG / 4, "{:?}", begun.elapsed());
     put(&client, "json/a").unwrap();
 
     let already = PutRequest::new("examplebucket", "json/a", b"data", &callback()).cancel(&cancel);
@@ -242,7 +244,7 @@ fn an_interrupt_ends_a_blocking_call() {
         })
         .unwrap_err();
     assert_eq!((error.kind(), asked), (ErrorKind::Cancelled, 3));
-    assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < HANG / 4, "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -256,8 +258,7 @@ fn started_uploads_end_with_their_outcome_even_when_the_client_is_gone() {
         client.start(request, move |outcome| sender.send(outcome.is_ok()).unwrap());
     }
     drop(client);
-    let mut outcomes: Vec<bool> =
-        (0..3).map(|_| receiver.recv_timeout(Duration::from_secs(5)).unwrap()).collect();
+    let mut outcomes: Vec<bool> = (0..3).map(|_| receiver.recv_timeout(HANG).unwrap()).collect();
     outcomes.sort();
     assert_eq!(outcomes, [false, true, true]);
 }
@@ -279,9 +280,9 @@ fn two_hundred_and_fifty_six_started_uploads_wait_side_by_side() {
         client.start(request, move |outcome| sender.send(outcome.map(drop)).unwrap());
     }
     for _ in 0..256 {
-        receiver.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
+        receiver.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
     }
-    assert!(begun.elapsed() < Duration::from_secs(5), "one after another would take 128 s");
+    assert!(begun.elapsed() < Duration::from_secs(32), "one after another would take 128 s");
 }
 
 #[test]

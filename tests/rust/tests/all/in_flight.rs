@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use oss_callback::{Callback, CallbackReply, Cancel, Client, ErrorKind, InFlight, PutRequest, Result, Step};
 use oss_callback_tests::app_server::AppServer;
-use oss_callback_tests::faulty_oss;
+use oss_callback_tests::faulty_oss::{self, HANG};
 use oss_callback_tests::rig::{BUCKET, KEY, Rig};
 
 /// Comes back every millisecond; says how often it had to wait.
@@ -28,18 +28,18 @@ fn begin(client: &Client, key: &str, callback: &Callback) -> InFlight {
 fn the_caller_waits_for_the_callback_and_nothing_blocks() {
     let rig = Rig::start();
     let app = AppServer::start().unwrap();
-    let slow = Callback::builder(app.url("/delay/300")).build().unwrap();
+    let slow = Callback::builder(app.url("/delay/1000")).build().unwrap();
     let client = rig.client_builder().timeout(Duration::from_secs(20)).build().unwrap();
     let mut upload = client.begin(PutRequest::new(BUCKET, KEY, b"Hello OSS", &slow)).unwrap();
     assert!(upload.socket().is_none() && rig.callbacks() == 0, "nothing is sent before it is moved");
     let start = Instant::now();
-    let Step::AwaitsAnswer(until) = upload.advance() else { panic!("the answer takes 300 ms") };
+    let Step::AwaitsAnswer(until) = upload.advance() else { panic!("the answer takes a second") };
     let left = until - start;
-    assert!(left > Duration::from_secs(18) && left < Duration::from_secs(21), "the call's timeout: {left:?}");
+    assert!(left > Duration::from_secs(15) && left < Duration::from_secs(25), "the call's timeout: {left:?}");
     assert!(upload.socket().unwrap().descriptor() > 2);
     let (outcome, waits) = to_the_end(&mut upload);
     assert_eq!(outcome.unwrap().text(), r#"{"Status":"OK"}"#);
-    assert!(waits > 20 && start.elapsed() > Duration::from_millis(290), "it did wait: {waits}");
+    assert!(waits > 5 && start.elapsed() > Duration::from_millis(990), "it did wait: {waits}");
     assert!(rig.holds(b"Hello OSS") && app.callbacks().len() == 1);
     assert!(upload.socket().is_none());
     let Step::Ended(Err(again)) = upload.advance() else { panic!("it has ended") };
@@ -76,10 +76,11 @@ fn a_large_answer_is_read_to_its_end() {
 fn all_is_sent_before_the_caller_waits() {
     let rig = Rig::start();
     let app = AppServer::start().unwrap();
-    let callback = Callback::builder(app.url("/delay/300")).build().unwrap();
-    // More than the system takes at once.
+    let callback = Callback::builder(app.url("/delay/1000")).build().unwrap();
+    // More than the system takes at once, and more than the emulator digests in an instant.
     let data = vec![7; 32 << 20];
-    let mut upload = rig.client().begin(PutRequest::new(BUCKET, KEY, data.clone(), &callback)).unwrap();
+    let client = rig.client_builder().build().unwrap();
+    let mut upload = client.begin(PutRequest::new(BUCKET, KEY, data.clone(), &callback)).unwrap();
     assert!(matches!(upload.advance(), Step::AwaitsAnswer(_)));
     let start = Instant::now();
     while app.callbacks().is_empty() {
@@ -100,7 +101,7 @@ fn a_time_that_is_over_and_a_cancellation_end_it() {
     let error = to_the_end(&mut upload).0.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     let took = start.elapsed();
-    assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(2), "{took:?}");
+    assert!(took >= Duration::from_millis(200) && took < HANG / 2, "{took:?}");
 
     let cancel = Cancel::new();
     let mut upload = client.begin(request.cancel(&cancel)).unwrap();
@@ -124,7 +125,7 @@ fn a_connection_serves_one_after_the_other_and_keeps_what_is_attached_until_it_c
     }
     let rig = Rig::start();
     let app = AppServer::start().unwrap();
-    let callback = Callback::builder(app.url("/delay/50")).build().unwrap();
+    let callback = Callback::builder(app.url("/delay/300")).build().unwrap();
     let (client, gone) = (rig.client(), Arc::new(AtomicUsize::new(0)));
     let mut descriptor = None;
     for round in 0..5 {

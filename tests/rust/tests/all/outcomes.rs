@@ -2,14 +2,15 @@
 //! nobody knows may make a second callback, so that no such error calls itself retryable.
 
 use std::io::{Read, Write};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use oss_callback::{
     Body, Callback, CallbackRetry, Cancel, Client, Error, ErrorKind, PutOptions, PutRequest, Step,
     UploadOptions, UploadRequest,
 };
-use oss_callback_emulator::Operation;
+use oss_callback_emulator::{Emulator, Event, Operation};
+use oss_callback_tests::app_server::AppServer;
 use oss_callback_tests::faulty_oss;
 use oss_callback_tests::http::Server;
 use oss_callback_tests::rig::{BUCKET, KEY, Rig};
@@ -118,12 +119,16 @@ fn cancelling_between_parts_leaves_nothing_open() {
 
 #[test]
 fn cancelling_a_request_under_way_leaves_it_open() {
-    let oss = Rig::with("delay seconds=2 on=PutObject");
+    let oss = Rig::with("delay seconds=20 on=PutObject");
+    let client = oss.client_builder().build().unwrap();
     let cancel = Cancel::new();
     let request = PutRequest::new(BUCKET, KEY, "Hello OSS", &oss.callback()).cancel(&cancel);
     let (sender, ended) = mpsc::channel();
-    oss.client().start(request, move |outcome| sender.send(outcome).unwrap());
-    std::thread::sleep(Duration::from_millis(100));
+    client.start(request, move |outcome| sender.send(outcome).unwrap());
+    while oss.callbacks() == 0 {
+        assert!(ended.try_recv().is_err(), "it ends by itself");
+        std::thread::sleep(Duration::from_millis(1));
+    }
     cancel.cancel();
     let error = ended.recv().unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
@@ -159,12 +164,12 @@ fn whoever_is_cancelled_before_all_was_sent_has_stored_nothing() {
     says(&error.unwrap_err(), false);
 }
 
-/// Says after a second that it is empty.
+/// Says after a while that it is empty.
 struct Late;
 
 impl Read for Late {
     fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-        std::thread::sleep(Duration::from_secs(1));
+        std::thread::sleep(Duration::from_secs(3));
         Ok(0)
     }
 }
@@ -226,17 +231,22 @@ fn a_request_that_was_given_up_is_not_delivered_afterwards() {
 
 #[test]
 fn an_upload_that_fails_while_its_parts_are_checked_can_still_be_taken_up() {
-    let (oss, place) = (Rig::start(), Place::with(&uploads::data()));
+    let place = Place::with(&uploads::data());
+    // Cut short when OSS is first asked for its parts: the file has been opened, and is about to be read.
+    let uncut = Mutex::new(Some(place.source()));
+    let cut = move |event: &Event| {
+        if let Event::Arrived(head) = event
+            && head.method == "GET"
+            && let Some(source) = uncut.lock().unwrap().take()
+        {
+            std::fs::write(source, b"short").unwrap();
+        }
+    };
+    let emulator = Emulator::builder().observer(cut).start().unwrap();
+    let oss = Rig { emulator, app: AppServer::start().unwrap() };
     uploads::cancelled_after(&oss, &place, 6, place.options());
     let checkpoint = std::fs::read_to_string(place.checkpoint()).unwrap();
-    oss.fault("delay seconds=0.5 on=ListParts");
-    let error = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            std::thread::sleep(Duration::from_millis(200));
-            std::fs::write(place.source(), b"short").unwrap();
-        });
-        uploads::upload(&oss, place.source(), place.options()).unwrap_err()
-    });
+    let error = uploads::upload(&oss, place.source(), place.options()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Source, "{error}");
     assert_eq!((oss.uploads_left(), oss.count(Operation::AbortMultipartUpload)), (1, 0));
     assert_eq!(std::fs::read_to_string(place.checkpoint()).unwrap(), checkpoint);
@@ -294,13 +304,14 @@ fn a_pipe_to_which_nobody_writes_holds_nobody_up() {
 
 #[test]
 fn a_stepped_upload_that_comes_back_early_need_not_come_back_at_once() {
-    let oss = Rig::with("delay seconds=0.7 on=PutObject");
-    let mut upload = oss.client().begin(PutRequest::new(BUCKET, KEY, "data", &oss.callback())).unwrap();
+    let oss = Rig::with("delay seconds=2 on=PutObject");
+    let client = oss.client_builder().read_timeout(Duration::from_secs(4)).build().unwrap();
+    let mut upload = client.begin(PutRequest::new(BUCKET, KEY, "data", &oss.callback())).unwrap();
     // Begun long before it is moved.
     std::thread::sleep(Duration::from_millis(100));
     for _ in 0..5 {
         let Step::AwaitsAnswer(until) = upload.advance() else { panic!("it takes longer") };
-        assert!(until > Instant::now() + Duration::from_millis(300));
+        assert!(until > Instant::now() + Duration::from_secs(1));
     }
     upload.finish().unwrap();
 }

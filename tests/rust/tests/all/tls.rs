@@ -132,7 +132,7 @@ fn an_upload_that_its_caller_moves_is_sent_whole_before_it_waits() {
     let app = AppServer::start().unwrap();
     let front = Front::start(&rig, "127.0.0.1", Fault::None);
     let client = front.client_builder(&rig).build().unwrap();
-    let callback = Callback::builder(app.url("/delay/300")).build().unwrap();
+    let callback = Callback::builder(app.url("/delay/1000")).build().unwrap();
     let data = vec![7; 8 << 20];
     for round in 1..=2 {
         let mut upload = client.begin(PutRequest::new(BUCKET, KEY, data.clone(), &callback)).unwrap();

@@ -15,7 +15,7 @@ use oss_callback_tests::rig::{BUCKET, KEY, Rig, header};
 
 pub const PART: u64 = 102_400;
 pub const PARTS: usize = 20;
-pub const PACE: &str = "delay seconds=0.06 on=UploadPart times=always";
+pub const PACE: &str = "delay seconds=0.12 on=UploadPart times=always";
 
 pub fn data() -> Vec<u8> {
     data_of(PARTS * PART as usize - 7)
