@@ -60,7 +60,8 @@ func TestCloseLetsStartedCallsEnd(t *testing.T) {
 func closeLetsStartedCallsEnd(t *testing.T, among func(*osscallback.Client)) {
 	client := must(osscallback.NewClient(bedOptions(t)))(t)
 	among(client)
-	callback := callbackTo(t, "/delay/500", nil)
+	marker := fmt.Sprintf("closing-%d", time.Now().UnixNano())
+	callback := callbackTo(t, "/delay/2000", &osscallback.CallbackOptions{Vars: map[string]string{"marker": marker}})
 	results := make(chan error, 20)
 	for i := 0; i < 20; i++ {
 		go func() {
@@ -68,7 +69,7 @@ func closeLetsStartedCallsEnd(t *testing.T, among func(*osscallback.Client)) {
 			results <- err
 		}()
 	}
-	time.Sleep(100 * time.Millisecond)
+	until(t, "the first callback", func() bool { return get(t, at(t, "APP_URL")+"/__count/"+marker) != "0" })
 	client.Close()
 	equal(t, "ended before Close", len(results), 0)
 	ended := 0

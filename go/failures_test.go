@@ -142,7 +142,7 @@ func TestTimeoutIsReported(t *testing.T) {
 	opts := &osscallback.PutOptions{Timeout: 300 * time.Millisecond}
 	begun := time.Now()
 	_, err := client.PutObjectWithCallback(ctx, bucket, "hang/a", hello, anywhere(t), opts)
-	if took := time.Since(begun); took < 250*time.Millisecond || took > 1500*time.Millisecond {
+	if took := time.Since(begun); took < 250*time.Millisecond || took > hang/2 {
 		t.Errorf("took %v", took)
 	}
 	if !errors.Is(err, osscallback.ErrTimeout) {
@@ -167,7 +167,7 @@ func cancelEndsTheCallPromptly(t *testing.T, among func(*osscallback.Client)) {
 	time.AfterFunc(100*time.Millisecond, func() { cancel(reason) })
 	begun := time.Now()
 	err := put(cancelled, "hang/a")
-	if took := time.Since(begun); took > 600*time.Millisecond {
+	if took := time.Since(begun); took > hang/4 {
 		t.Errorf("took %v", took)
 	}
 	for _, target := range []error{osscallback.ErrCancelled, context.Canceled, reason} {

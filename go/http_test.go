@@ -143,7 +143,7 @@ func TestUploadsAreAnsweredByAHandler(t *testing.T) {
 func TestAHandlerRefusesForgedOversizedAndSlowRequests(t *testing.T) {
 	unused, log := logged(t), &sharedLog{}
 	options := osscallback.VerifierOptions{
-		TrustedKeys: bedKey(t), MaxBody: 1000, BodyTimeout: 300 * time.Millisecond,
+		TrustedKeys: bedKey(t), MaxBody: 1000, BodyTimeout: 2 * time.Second,
 	}
 	how := &osscallback.HandlerOptions{Logger: slog.New(slog.NewTextHandler(log, nil))}
 	address := serveCallbacks(t, options, func(context.Context, *osscallback.CallbackEvent) (any, error) {
@@ -169,12 +169,12 @@ func TestAHandlerRefusesForgedOversizedAndSlowRequests(t *testing.T) {
 	}
 	began := time.Now()
 	said := sendSlowly(t, address)
-	if took := time.Since(began); took < 250*time.Millisecond || took > 3*time.Second {
+	if took := time.Since(began); took < 1900*time.Millisecond || took > 10*time.Second {
 		t.Errorf("a slow request was answered after %v", took)
 	}
 	has(t, "said", said, "HTTP/1.1 403 ")
 	has(t, "log", log.String(), "level=WARN msg=\"callback refused\" error=")
-	has(t, "log", log.String(), "did not arrive within 300ms")
+	has(t, "log", log.String(), "did not arrive within 2s")
 	equal(t, "what is logged elsewhere", unused.String(), "")
 }
 
@@ -200,9 +200,9 @@ func TestATimeForTheBodyBelowZeroIsRefused(t *testing.T) {
 }
 
 func TestAHandlersContextOutlivesTheTimeOfTheBody(t *testing.T) {
-	options := osscallback.VerifierOptions{TrustedKeys: bedKey(t), BodyTimeout: 300 * time.Millisecond}
+	options := osscallback.VerifierOptions{TrustedKeys: bedKey(t), BodyTimeout: time.Second}
 	address := serveCallbacks(t, options, func(ctx context.Context, _ *osscallback.CallbackEvent) (any, error) {
-		time.Sleep(600 * time.Millisecond)
+		time.Sleep(1500 * time.Millisecond)
 		return "still there", ctx.Err()
 	}, nil)
 	reply := must(bedClient(t).PutObjectWithCallback(
@@ -212,15 +212,15 @@ func TestAHandlersContextOutlivesTheTimeOfTheBody(t *testing.T) {
 
 func TestAStricterReadTimeoutOfTheServerHolds(t *testing.T) {
 	_ = logged(t)
-	verifier := newVerifier(t, osscallback.VerifierOptions{TrustedKeys: bedKey(t)})
+	verifier := newVerifier(t, osscallback.VerifierOptions{TrustedKeys: bedKey(t), BodyTimeout: 15 * time.Second})
 	handle := func(context.Context, *osscallback.CallbackEvent) (any, error) { return nil, nil }
 	server := httptest.NewUnstartedServer(verifier.Handler(handle, nil))
-	server.Config.ReadTimeout = 300 * time.Millisecond
+	server.Config.ReadTimeout = 2 * time.Second
 	server.Start()
 	defer server.Close()
 	began := time.Now()
 	has(t, "said", sendSlowly(t, server.URL+"/"), "HTTP/1.1 403 ")
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("answered after %v", took)
 	}
 }

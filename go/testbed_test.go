@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	osscallback "github.com/oss-callback/oss-callback/go"
 )
@@ -82,6 +83,20 @@ func inEveryWay(t *testing.T, run func(t *testing.T, among func(*osscallback.Cli
 		t.Run(name, func(t *testing.T) {
 			run(t, func(client *osscallback.Client) { t.Cleanup(osscallback.Among(client, others)) })
 		})
+	}
+}
+
+// hang is how long the misbehaving OSS says nothing when asked for hang/. A call that ended long before did
+// not wait for it.
+const hang = 20 * time.Second
+
+// until waits for what must come, however slow the machine is.
+func until(t testing.TB, what string, happened func() bool) {
+	t.Helper()
+	for end := time.Now().Add(hang); !happened(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s: it does not happen", what)
+		}
 	}
 }
 
