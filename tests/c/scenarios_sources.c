@@ -432,7 +432,7 @@ static osscb_client *client_with_vault(vault *vault) {
 
 /* The thread that asked may go on for a moment after the last call. */
 static void released_soon(const vault *vault) {
-    for (int i = 0; i < 500 && vault->released == 0; i++) {
+    for (int i = 0; i < 2000 && vault->released == 0; i++) {
         sleep_ms(10);
     }
     CHECK(vault->released == 1);

@@ -269,7 +269,7 @@ void finish(worker *worker) {
     free(worker);
 }
 
-static int listening(int *port) {
+int listening(int *port) {
     struct sockaddr_in address;
     socklen_t len = sizeof address;
     int listener = socket(AF_INET, SOCK_STREAM, 0);

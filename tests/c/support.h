@@ -81,6 +81,10 @@ char *fetched(const char *base, const char *path);
 /* How many callbacks so far held `text` in their body, as the application server counts them. */
 int callbacks_with(const char *text);
 
+/* How long the misbehaving OSS says nothing when asked for hang/. A call that ended long before did not wait
+ * for it, however slow the machine is. */
+enum { HANG_MS = 20000 };
+
 long now_ms(void);
 void sleep_ms(long ms);
 
@@ -93,5 +97,7 @@ void finish(worker *worker);
  * that accepts and does nothing. Gives its port. */
 int hasty_server(void);
 int silent_server(void);
+/* What the silent one is: a socket that listens. */
+int listening(int *port);
 
 #endif

@@ -267,7 +267,7 @@ static void timeout_is_reported() {
     hurried.timeout = 300ms;
     const auto begun = std::chrono::steady_clock::now();
     thrown<oss::TimeoutError>([&] { put(client, "hang/a", callback_to("/ok"), hurried); });
-    CHECK(std::chrono::steady_clock::now() - begun < 1500ms);
+    CHECK(std::chrono::steady_clock::now() - begun < HANG / 2);
 }
 
 static void cancel_ends_the_call_promptly() {
@@ -281,7 +281,7 @@ static void cancel_ends_the_call_promptly() {
     });
     thrown<oss::CancelledError>(
         [&] { client.put_object_with_callback(BUCKET, "hang/a", "data", callback, {}, &cancel); });
-    CHECK(std::chrono::steady_clock::now() - begun < 600ms);
+    CHECK(std::chrono::steady_clock::now() - begun < HANG / 4);
     CHECK(cancel.is_cancelled());
     other.join();
     put(client, "json/a", callback);
@@ -289,7 +289,7 @@ static void cancel_ends_the_call_promptly() {
 
 static void parallel_calls_share_one_client() {
     const oss::Client client(options());
-    const auto callback = callback_to("/delay/400");
+    const auto callback = callback_to("/delay/1000");
     std::vector<std::thread> threads;
     const auto begun = std::chrono::steady_clock::now();
     for (int i = 0; i < 16; i++) {
@@ -304,7 +304,7 @@ static void parallel_calls_share_one_client() {
     for (auto &thread : threads) {
         thread.join();
     }
-    CHECK(std::chrono::steady_clock::now() - begun < 3200ms);
+    CHECK(std::chrono::steady_clock::now() - begun < 16s / 2);
 }
 
 static void handles_are_freed() {

@@ -26,6 +26,9 @@ namespace oss = oss_callback;
 using namespace std::chrono_literals;
 
 constexpr std::string_view BUCKET = "examplebucket";
+/// How long the misbehaving OSS says nothing when asked for hang/. A call that ended long before did not wait
+/// for it, however slow the machine is.
+constexpr auto HANG = 20s;
 
 /// Runs a test; an exception that leaves it is a failure.
 template <void (*Function)()>
