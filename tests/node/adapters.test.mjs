@@ -15,7 +15,7 @@ import * as forHttp from '../../node/adapters/http.js'
 import * as forKoa from '../../node/adapters/koa.js'
 import * as forWeb from '../../node/adapters/web.js'
 import { InvalidArgumentError, NetworkError } from '../../node/index.mjs'
-import { framework, FRAMEWORKS, publicKey, rejection, ROOT, thrown } from './bed.mjs'
+import { framework, FRAMEWORKS, publicKey, rejection, ROOT, thrown, until } from './bed.mjs'
 import * as frameworks from './frameworks.mjs'
 
 const { answered, APPS, captured, exchange, express, fastify, hono, koa, listening, put, seal } = frameworks
@@ -145,7 +145,7 @@ test('a_log_that_fails_is_told_on_the_console_and_ends_nothing', async () => {
       const server = await APPS['node:http'](trusting(), answered, { log })
       assert.equal((await exchange(server.url, { body: 'a=1' })).status, 403)
       server.close()
-      await sleep(10)
+      await until(() => told.length > 0)
       assert.equal(told.splice(0)[0][1], why)
     }
   } finally {
@@ -226,7 +226,7 @@ async function freePort() {
 }
 
 async function reachable(port) {
-  for (let attempt = 0; attempt < 200; attempt += 1) {
+  for (let attempt = 0; attempt < 1200; attempt += 1) {
     const socket = net.connect(port, '127.0.0.1')
     const came = await Promise.race([
       once(socket, 'connect').then(() => true),

@@ -9,14 +9,15 @@ import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { at, BUCKET, callback, client, DATA, faulty, liveHandles, rejection } from './bed.mjs'
+import { at, BUCKET, callback, client, DATA, faulty, HANG, liveHandles, rejection } from './bed.mjs'
 
 const put = (uploading, key, asked, options) =>
   uploading.putObjectWithCallback(BUCKET, key, DATA, asked, options)
 
 test('256_calls_wait_for_their_callbacks_while_timers_and_files_go_on', async () => {
   const uploading = client()
-  const asked = callback('/delay/1000')
+  const delay = 2000
+  const asked = callback(`/delay/${delay}`)
   const start = performance.now()
   const calls = Promise.all(
     Array.from({ length: 256 }, (_, number) => put(uploading, `256/${number}`, asked)),
@@ -35,11 +36,15 @@ test('256_calls_wait_for_their_callbacks_while_timers_and_files_go_on', async ()
   const took = performance.now() - start
   clearInterval(timer)
   assert.ok(replies.every((reply) => reply.text === '{"Status":"OK"}'))
-  assert.ok(took < 2000, `256 calls of 1 s took ${took} ms`)
+  // Four at a time, as many as libuv has threads, would take 128 s.
+  assert.ok(took < 10 * delay, `256 calls of ${delay} ms took ${took} ms`)
   lateness.sort((a, b) => a - b)
   const [median, longest] = [lateness[lateness.length >> 1], lateness.at(-1)]
-  assert.ok(median < 5 && longest < 200, `a timer of 10 ms was late by ${median} ms, once by ${longest} ms`)
-  assert.ok(read < 900, `a file was read in ${read} ms`)
+  // A machine that is busy holds up any process now and then; a loop that waited for one of the answers would
+  // be late by all of its time.
+  const told = `a timer of 10 ms was late by ${median} ms, once by ${longest} ms`
+  assert.ok(median < 5 && longest < delay / 2, told)
+  assert.ok(read < delay, `a file was read in ${read} ms`)
 })
 
 /** How many of the library's background threads there are in this process. */
@@ -73,7 +78,7 @@ test('an_aborted_signal_sends_nothing', async () => {
 test('the_reason_of_a_timeout_is_kept', async () => {
   const start = performance.now()
   const error = await rejection(put(faulty(), 'hang/a', callback(), { signal: AbortSignal.timeout(200) }))
-  assert.ok(performance.now() - start < 700)
+  assert.ok(performance.now() - start < HANG / 4)
   assert.ok(error instanceof DOMException)
   assert.equal(error.name, 'TimeoutError')
 })
@@ -131,22 +136,31 @@ test('a_call_that_has_ended_lets_go_of_its_signal', async () => {
 test('a_digest_is_not_computed_in_the_way_of_timers', async () => {
   const data = Buffer.alloc(64 << 20)
   const uploading = client()
-  let longest = 0
-  let last = performance.now()
-  const timer = setInterval(() => {
-    longest = Math.max(longest, performance.now() - last)
-    last = performance.now()
-  }, 5)
   const options = { contentMd5: 'auto' }
-  assert.ok((await uploading.putObjectWithCallback(BUCKET, 'md5', data, callback(), options)).etag)
   const whole = { ...options, threshold: 1 << 30 }
-  assert.ok((await uploading.uploadFileWithCallback(BUCKET, 'md5', data, callback(), whole)).etag)
-  clearInterval(timer)
+  const ways = {
+    put: () => uploading.putObjectWithCallback(BUCKET, 'md5', data, callback(), options),
+    upload: () => uploading.uploadFileWithCallback(BUCKET, 'md5', data, callback(), whole),
+  }
+  const pauses = { put: [], upload: [] }
+  for (const [name, way] of [...Object.entries(ways), ...Object.entries(ways), ...Object.entries(ways)]) {
+    let longest = 0
+    let last = performance.now()
+    const timer = setInterval(() => {
+      longest = Math.max(longest, performance.now() - last)
+      last = performance.now()
+    }, 5)
+    assert.ok((await way()).etag)
+    clearInterval(timer)
+    pauses[name].push(longest)
+  }
   const start = performance.now()
   createHash('md5').update(data).digest()
-  // In this build it takes several times as long.
+  // In this build it takes several times as long, each time; strangers hold us up now and then.
   const limit = Math.max(100, performance.now() - start)
-  assert.ok(longest < limit, `a timer waited ${longest} ms; a digest takes ${limit} ms`)
+  for (const [name, waited] of Object.entries(pauses)) {
+    assert.ok(Math.min(...waited) < limit, `${name}: a timer waited ${waited} ms; a digest takes ${limit} ms`)
+  }
   const reason = new Error('never mind')
   const controller = new AbortController()
   const call = put(uploading, 'md5', callback(), { ...options, signal: controller.signal })
@@ -305,7 +319,7 @@ test('a_program_lives_until_its_calls_end_and_no_longer', async () => {
   )
   assert.equal(output, '{"Status":"OK"}\n')
   assert.equal(status, 0)
-  assert.ok(took < 5000)
+  assert.ok(took < HANG / 2)
 })
 
 test('a_program_can_exit_while_a_call_is_under_way', async () => {
@@ -313,7 +327,7 @@ test('a_program_can_exit_while_a_call_is_under_way', async () => {
     program(`put('hang/a'); setTimeout(() => process.exit(7), 200)`),
   )
   assert.deepEqual([status, killed], [7, null])
-  assert.ok(took < 5000)
+  assert.ok(took < HANG / 2)
 })
 
 // `OSS_CALLBACK_MEMORY_CALLS=100000 cargo xtask test node` is the thorough one.

@@ -15,7 +15,7 @@ import {
   Signer,
   TimeoutError,
 } from '../../node/index.mjs'
-import { at, BUCKET, callback, client, DATA, faulty, liveHandles, rejection, thrown } from './bed.mjs'
+import { at, BUCKET, callback, client, DATA, faulty, HANG, liveHandles, rejection, thrown } from './bed.mjs'
 
 const DATA_CRC64 = '14062946763493764991'
 const DATA_ETAG = '8D777F385D3DFEC8815D20F7496026DC'
@@ -342,7 +342,7 @@ test('timeout_is_reported', async () => {
     )
     const took = performance.now() - start
     assert.ok(error instanceof TimeoutError)
-    assert.ok(took >= 299 && took < 1500, `${took} ms`)
+    assert.ok(took >= 299 && took < HANG / 2, `${took} ms`)
   }
 })
 
@@ -355,7 +355,7 @@ test('cancel_ends_the_call_promptly', async () => {
   setTimeout(() => controller.abort(), 200)
   const start = performance.now()
   const error = await call
-  assert.ok(performance.now() - start < 500)
+  assert.ok(performance.now() - start < HANG / 4)
   assert.equal(error, controller.signal.reason)
   assert.equal(error.name, 'AbortError')
   assert.ok((await uploading.putObjectWithCallback(BUCKET, 'json/a', DATA, callback())).etag)
@@ -365,10 +365,10 @@ test('parallel_calls_share_one_client', async () => {
   const uploading = client()
   const start = performance.now()
   const put = (_, number) =>
-    uploading.putObjectWithCallback(BUCKET, `parallel/${number}`, DATA, callback('/delay/200'))
+    uploading.putObjectWithCallback(BUCKET, `parallel/${number}`, DATA, callback('/delay/1000'))
   const replies = await Promise.all(Array.from({ length: 64 }, put))
   const took = performance.now() - start
-  assert.ok(took < 4000, `64 calls of 0.2 s took ${took} ms`)
+  assert.ok(took < 64_000 / 2, `64 calls of 1 s took ${took} ms`)
   assert.ok(replies.every((reply) => reply.text === '{"Status":"OK"}'))
 })
 

@@ -16,7 +16,7 @@ import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { CredentialsError, InvalidArgumentError, SourceError, TimeoutError } from '../../node/index.mjs'
-import { at, BUCKET, callback, client, DATA, faulty, liveHandles, rejection, thrown } from './bed.mjs'
+import { at, BUCKET, callback, client, DATA, faulty, HANG, liveHandles, rejection, thrown, until } from './bed.mjs'
 
 const MIB = 1 << 20
 const folder = await mkdtemp(path.join(tmpdir(), 'oss-callback-node-'))
@@ -47,13 +47,20 @@ const KINDS = ['generator', 'readable', 'web']
 
 /** Whether nothing comes of a stream any more. */
 async function isOver({ kind, stream }) {
-  await sleep(10)
   if (kind === 'readable') {
-    return stream.destroyed
+    await until(() => stream.destroyed)
+    return true
   }
+  await sleep(10)
   // Nobody holds a web stream any more.
   const iterator = kind === 'web' ? stream.values() : stream
-  return (await iterator.next()).done
+  // Asked again a few times, should the call's end still be on its way to it.
+  let { done } = await iterator.next()
+  for (let wait = 20; !done && wait < 2000; wait *= 2) {
+    await sleep(wait)
+    done = (await iterator.next()).done
+  }
+  return done
 }
 
 /** A server that takes connections and reads nothing. */
@@ -221,9 +228,9 @@ test('a_pipe_to_which_nobody_writes_holds_nobody_up', { skip: process.platform =
   for (const method of ['putObjectWithCallback', 'uploadFileWithCallback']) {
     const start = performance.now()
     const call = client()[method](BUCKET, 'fifo', { path: fifo }, callback(), signalAfter(500))
-    assert.ok(performance.now() - start < 400, 'the event loop waited')
+    assert.ok(performance.now() - start < HANG / 4, 'the event loop waited')
     assert.equal((await rejection(call)).name, 'TimeoutError')
-    assert.ok(performance.now() - start < 3000)
+    assert.ok(performance.now() - start < HANG / 2)
   }
   assert.ok((await liveHandles(before)) <= before)
   // Nor the end of a program, for which the threads still wait.
@@ -236,7 +243,7 @@ test('a_pipe_to_which_nobody_writes_holds_nobody_up', { skip: process.platform =
     { FIFO: fifo },
   )
   assert.deepEqual([output, status], ['TimeoutError\nTimeoutError\n', 0])
-  assert.ok(took < 5000)
+  assert.ok(took < HANG / 2)
   // Who opens it late is read from by nobody for long, and disturbs nobody.
   await (await open(fifo, 'r+')).close()
 })
@@ -315,7 +322,7 @@ test('a_provider_that_hangs_is_bounded_by_the_call', async () => {
   const errors = await Promise.all([put({ timeoutMs: 200 }), put(signalAfter(200))])
   assert.ok(errors[0] instanceof TimeoutError, String(errors[0]))
   assert.equal(errors[1].name, 'TimeoutError')
-  assert.ok(performance.now() - start < 3000)
+  assert.ok(performance.now() - start < HANG / 2)
 })
 
 test('an_upload_can_be_ended_before_its_source_gives_anything', async () => {
@@ -325,7 +332,7 @@ test('an_upload_can_be_ended_before_its_source_gives_anything', async () => {
     const start = performance.now()
     const error = await rejection(client()[method](BUCKET, 'a', stream, callback(), signalAfter(100)))
     assert.equal(error.name, 'TimeoutError')
-    assert.ok(stream.destroyed && performance.now() - start < 3000)
+    assert.ok(stream.destroyed && performance.now() - start < HANG / 2)
   }
 })
 
@@ -363,7 +370,7 @@ test('a_program_ends_when_its_uploads_do_and_not_for_its_provider', async () => 
   `)
   assert.equal(output, '{"Status":"OK"}\n')
   assert.equal(status, 0)
-  assert.ok(took < 5000)
+  assert.ok(took < HANG / 2)
 })
 
 test('a_program_can_exit_in_the_middle_of_an_upload', async () => {
@@ -373,7 +380,7 @@ test('a_program_can_exit_in_the_middle_of_an_upload', async () => {
     setTimeout(() => process.exit(7), 200)
   `)
   assert.equal(status, 7)
-  assert.ok(took < 5000)
+  assert.ok(took < HANG / 2)
 })
 
 const WORKER = `
