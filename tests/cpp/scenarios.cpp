@@ -281,7 +281,7 @@ static void cancel_ends_the_call_promptly() {
     });
     thrown<oss::CancelledError>(
         [&] { client.put_object_with_callback(BUCKET, "hang/a", "data", callback, {}, &cancel); });
-    CHECK(std::chrono::steady_clock::now() - begun < HANG / 4);
+    CHECK(std::chrono::steady_clock::now() - begun < HANG / 10);
     CHECK(cancel.is_cancelled());
     other.join();
     put(client, "json/a", callback);

@@ -14,10 +14,10 @@ import { at, BUCKET, callback, client, DATA, faulty, HANG, liveHandles, rejectio
 const put = (uploading, key, asked, options) =>
   uploading.putObjectWithCallback(BUCKET, key, DATA, asked, options)
 
-test('256_calls_wait_for_their_callbacks_while_timers_and_files_go_on', async () => {
+/** For 256 calls of 1 s each: how long they took, and how late a timer of 10 ms was, mostly and at worst. */
+async function of256Calls() {
   const uploading = client()
-  const delay = 2000
-  const asked = callback(`/delay/${delay}`)
+  const asked = callback('/delay/1000')
   const start = performance.now()
   const calls = Promise.all(
     Array.from({ length: 256 }, (_, number) => put(uploading, `256/${number}`, asked)),
@@ -36,15 +36,18 @@ test('256_calls_wait_for_their_callbacks_while_timers_and_files_go_on', async ()
   const took = performance.now() - start
   clearInterval(timer)
   assert.ok(replies.every((reply) => reply.text === '{"Status":"OK"}'))
-  // Four at a time, as many as libuv has threads, would take 128 s.
-  assert.ok(took < 10 * delay, `256 calls of ${delay} ms took ${took} ms`)
   lateness.sort((a, b) => a - b)
-  const [median, longest] = [lateness[lateness.length >> 1], lateness.at(-1)]
-  // A machine that is busy holds up any process now and then; a loop that waited for one of the answers would
-  // be late by all of its time.
-  const told = `a timer of 10 ms was late by ${median} ms, once by ${longest} ms`
-  assert.ok(median < 5 && longest < delay / 2, told)
-  assert.ok(read < delay, `a file was read in ${read} ms`)
+  return { took, read, median: lateness[lateness.length >> 1], longest: lateness.at(-1) }
+}
+
+test('256_calls_wait_for_their_callbacks_while_timers_and_files_go_on', async () => {
+  const inTime = ({ took, read, median, longest }) => took < 2000 && read < 900 && median < 5 && longest < 200
+  const rounds = [await of256Calls()]
+  // Strangers hold up any process on a busy machine: one round of three suffices.
+  while (rounds.length < 3 && !inTime(rounds.at(-1))) {
+    rounds.push(await of256Calls())
+  }
+  assert.ok(inTime(rounds.at(-1)), JSON.stringify(rounds))
 })
 
 /** How many of the library's background threads there are in this process. */
@@ -78,7 +81,7 @@ test('an_aborted_signal_sends_nothing', async () => {
 test('the_reason_of_a_timeout_is_kept', async () => {
   const start = performance.now()
   const error = await rejection(put(faulty(), 'hang/a', callback(), { signal: AbortSignal.timeout(200) }))
-  assert.ok(performance.now() - start < HANG / 4)
+  assert.ok(performance.now() - start < HANG / 10)
   assert.ok(error instanceof DOMException)
   assert.equal(error.name, 'TimeoutError')
 })

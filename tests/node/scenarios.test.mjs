@@ -355,7 +355,7 @@ test('cancel_ends_the_call_promptly', async () => {
   setTimeout(() => controller.abort(), 200)
   const start = performance.now()
   const error = await call
-  assert.ok(performance.now() - start < HANG / 4)
+  assert.ok(performance.now() - start < HANG / 10)
   assert.equal(error, controller.signal.reason)
   assert.equal(error.name, 'AbortError')
   assert.ok((await uploading.putObjectWithCallback(BUCKET, 'json/a', DATA, callback())).etag)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import hashlib
+import operator
 import os
 import pathlib
 import sys
@@ -45,7 +46,7 @@ def test_256_calls_in_flight_leave_a_timer_on_time(bed: Bed) -> None:
 
     async def main() -> float:
         async with bed.aio_client() as client:
-            callback = bed.callback(f"/delay/{DELAY * 1000}")
+            callback = bed.callback("/delay/1000")
             ticking = asyncio.create_task(tick())
             start = time.monotonic()
             calls = [
@@ -56,19 +57,20 @@ def test_256_calls_in_flight_leave_a_timer_on_time(bed: Bed) -> None:
             assert all(reply.body == b'{"Status":"OK"}' for reply in replies)
             return time.monotonic() - start
 
-    seconds = run(main())
-    # Five at a time, as many as a pool of threads has on a small machine, would take 102 s.
-    assert seconds < 10 * DELAY, f"256 calls of {DELAY} s took {seconds:.2f} s"
-    late.sort()
-    # What stands for "on time" is the loop's own work: starting 256 calls is one burst of it.
-    assert late[len(late) // 2] < 0.01, late[-10:]
-    # A machine that is busy holds up any process now and then; a loop that waited for one of the answers
-    # would be late by all of its time.
-    assert late[-1] < DELAY / 2, late[-10:]
+    def measured() -> tuple[float, float, float]:
+        late.clear()
+        seconds = run(main())
+        late.sort()
+        return seconds, late[len(late) // 2], late[-1]
 
-
-# How long OSS waits for each callback, in seconds.
-DELAY = 2
+    # For 256 calls of 1 s each; how late a timer is, mostly and at worst. What stands for "on time" is the
+    # loop's own work: starting 256 calls is one burst of it.
+    limits = (2, 0.01, 0.25)
+    rounds = [measured()]
+    # Strangers hold up any process on a busy machine: one round of three suffices.
+    while len(rounds) < 3 and any(map(operator.gt, rounds[-1], limits)):
+        rounds.append(measured())
+    assert not any(map(operator.gt, rounds[-1], limits)), rounds
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere background threads wait")
@@ -181,7 +183,7 @@ def test_cancellation_ends_the_call_promptly_and_the_client_works_on(bed: Bed) -
                 await asyncio.wait_for(
                     client.put_object_with_callback(BUCKET, "hang/a", b"data", bed.callback()), 0.1
                 )
-            assert time.monotonic() - start < HANG / 4
+            assert time.monotonic() - start < HANG / 10
             assert (await client.put_object_with_callback(BUCKET, "json/a", b"data", bed.callback())).etag
         del call, client
         # The cancelled calls end on a thread of their own.
@@ -273,11 +275,11 @@ def test_a_pipe_to_which_nobody_writes_holds_up_neither_the_loop_nor_its_end(
                 begun = time.monotonic()
                 task = asyncio.create_task(call(BUCKET, "fifo", fifo, bed.callback()))
                 await asyncio.sleep(0.1)
-                assert time.monotonic() - begun < HANG / 4
+                assert time.monotonic() - begun < HANG / 10
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
-                assert time.monotonic() - begun < HANG / 4
+                assert time.monotonic() - begun < HANG / 10
                 callback = bed.callback("/echo", body="size=${size}")
                 task = asyncio.create_task(call(BUCKET, "fifo", written, callback))
                 await asyncio.to_thread(written.write_bytes, b"123456789")

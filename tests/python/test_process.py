@@ -106,7 +106,7 @@ def test_ctrl_c_ends_a_call_within_a_fifth_of_a_second(testbed: dict[str, str], 
             sent = time.monotonic()
             child.send_signal(signal.SIGINT)
             # One that does not end must not hold up the tests.
-            killing = threading.Timer(HANG / 4, child.kill)
+            killing = threading.Timer(HANG / 10, child.kill)
             killing.start()
             _, err = child.communicate()
             killing.cancel()

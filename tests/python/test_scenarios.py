@@ -362,7 +362,7 @@ def test_cancel_ends_the_call_promptly(bed: Bed) -> None:
         start = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             client.put_object_with_callback(BUCKET, "hang/a", b"data", bed.callback())
-        assert time.monotonic() - start < HANG / 4
+        assert time.monotonic() - start < HANG / 10
         timer.join()
         reply = client.put_object_with_callback(BUCKET, "json/a", b"data", bed.callback())
         assert reply.etag

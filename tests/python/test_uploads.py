@@ -263,7 +263,7 @@ def test_a_token_ends_calls_now_and_later(bed: Bed) -> None:
         started = time.monotonic()
         with pytest.raises(CancelledError):
             client.put_object_with_callback(BUCKET, "hang/a", b"data", bed.callback(), cancel=cancel)
-        assert time.monotonic() - started < HANG / 4
+        assert time.monotonic() - started < HANG / 10
         assert cancel.cancelled
         assert repr(cancel) == "<Cancel cancelled>"
         for call in [client.put_object_with_callback, client.upload_file_with_callback]:
@@ -294,7 +294,7 @@ def test_a_pipe_by_its_path_is_read_or_given_up(bed: Bed, tmp_path: pathlib.Path
             threading.Timer(0.2, cancel.cancel).start()
             with pytest.raises(CancelledError):
                 call(BUCKET, "fifo", fifo, bed.callback(), cancel=cancel)
-            assert time.monotonic() - started < HANG / 4
+            assert time.monotonic() - started < HANG / 10
             os.mkfifo(fifo := tmp_path / f"written-{number}")
             threading.Thread(target=fifo.write_bytes, args=[b"123456789"]).start()
             callback = bed.callback("/echo", body="size=${size}")

@@ -174,7 +174,7 @@ fn a_cancellation_by_another_thread_rings() {
         });
         let end = ours.run(1).remove(0);
         assert_eq!(end.outcome.unwrap_err().kind(), ErrorKind::Cancelled);
-        assert!(end.here && start.elapsed() < HANG / 4, "{:?}", start.elapsed());
+        assert!(end.here && start.elapsed() < HANG / 10, "{:?}", start.elapsed());
     });
     // Cancelled before.
     ours.start(&client, "a", request);

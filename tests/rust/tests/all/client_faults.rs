@@ -223,7 +223,7 @@ fn cancelling_ends_a_blocking_call_and_the_client_works_on() {
         client.send(request).unwrap_err()
     });
     assert_eq!(error.kind(), ErrorKind::Cancelled);
-    assert!(begun.elapsed() < HANG / 4, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < HANG / 10, "{:?}", begun.elapsed());
     put(&client, "json/a").unwrap();
 
     let already = PutRequest::new("examplebucket", "json/a", b"data", &callback()).cancel(&cancel);
@@ -244,7 +244,7 @@ fn an_interrupt_ends_a_blocking_call() {
         })
         .unwrap_err();
     assert_eq!((error.kind(), asked), (ErrorKind::Cancelled, 3));
-    assert!(begun.elapsed() < HANG / 4, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < HANG / 10, "{:?}", begun.elapsed());
 }
 
 #[test]

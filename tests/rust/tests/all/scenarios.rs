@@ -464,7 +464,7 @@ fn cancel_ends_the_call_promptly() {
         client.send(request).unwrap_err()
     });
     assert_eq!(error.kind(), ErrorKind::Cancelled);
-    assert!(begun.elapsed() < HANG / 4, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < HANG / 10, "{:?}", begun.elapsed());
     client.put_object_with_callback(BUCKET, "json/a", b"data", &anywhere()).unwrap();
 }
 
