@@ -235,19 +235,23 @@ def test_a_digest_is_not_computed_in_the_way_of_other_tasks(bed: Bed) -> None:
 
     async def main() -> None:
         async with bed.aio_client() as client:
-            call = asyncio.create_task(
-                client.put_object_with_callback(BUCKET, "md5", data, bed.callback(), content_md5="auto")
-            )
-            # How much this process works, on all of its threads, while the loop is held up: no time passes
-            # so while strangers have the processor.
-            longest, last = 0.0, time.process_time()
-            while not call.done():
-                await asyncio.sleep(0.001)
-                longest, last = max(longest, time.process_time() - last), time.process_time()
-            assert (await call).etag
+            pauses = []
+            for _ in range(3):
+                call = asyncio.create_task(
+                    client.put_object_with_callback(BUCKET, "md5", data, bed.callback(), content_md5="auto")
+                )
+                # How much this process works, on all of its threads, while the loop is held up: no time
+                # passes so while strangers have both processors. They may have this thread's alone: one of
+                # three suffices.
+                longest, last = 0.0, time.process_time()
+                while not call.done():
+                    await asyncio.sleep(0.001)
+                    longest, last = max(longest, time.process_time() - last), time.process_time()
+                assert (await call).etag
+                pauses.append(longest)
             started = time.process_time()
             hashlib.md5(data)
-            assert longest < (time.process_time() - started) / 2
+            assert min(pauses) < (time.process_time() - started) / 2, pauses
             call = asyncio.create_task(
                 client.put_object_with_callback(BUCKET, "md5", data, bed.callback(), content_md5="auto")
             )
